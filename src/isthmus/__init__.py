@@ -1,0 +1,37 @@
+"""Isthmus: one autoencoder, every job, and an honest word on whether it beats the plain method."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_PLACES = {
+    "Autoencoder": "isthmus.tasks.autoencoder",
+    "compare": "isthmus.tasks.compare",
+    "load": "isthmus.tasks.saving",
+    "Phase": "isthmus.core.recipe",
+    "Recipe": "isthmus.core.recipe",
+    "Spec": "isthmus.core.specs",
+    "spec": "isthmus.core.specs",
+}
+
+__all__ = ["Autoencoder", "Phase", "Recipe", "Spec", "compare", "load", "spec"]
+
+if TYPE_CHECKING:
+    from isthmus.core.recipe import Phase, Recipe
+    from isthmus.core.specs import Spec, spec
+    from isthmus.tasks.autoencoder import Autoencoder
+    from isthmus.tasks.compare import compare
+    from isthmus.tasks.saving import load
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PLACES:
+        raise AttributeError(f"module 'isthmus' has no attribute '{name}'")
+    return getattr(import_module(_PLACES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_PLACES])

@@ -1,0 +1,285 @@
+"""``isthmus fit``: from data to a saved model."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from isthmus.apps.cli import options
+from isthmus.apps.cli.parts import number_or, part
+from isthmus.apps.cli.speech import counted, give, say
+from isthmus.apps.cli.verbs import INTERRUPTED
+
+if TYPE_CHECKING:
+    from isthmus.tasks.autoencoder import Autoencoder
+
+JOBS = ("reduce",)
+LATER = ("detect", "compress", "denoise", "restore", "generate", "cluster", "classify", "map")
+PART = "PART"
+
+
+def fit(
+    ctx: typer.Context,
+    data: options.Data,
+    out: Annotated[
+        Path,
+        typer.Option(
+            "-o",
+            "--out",
+            metavar="MODEL",
+            help="Where to save the model, a folder.",
+            show_default=False,
+        ),
+    ],
+    job: Annotated[
+        str, typer.Option("--for", metavar="JOB", help="What the model is for: reduce.")
+    ] = "reduce",
+    latent_dim: Annotated[
+        str, typer.Option(metavar="N", help="Dimensions of the code, or auto.")
+    ] = "auto",
+    recipe: Annotated[
+        str, typer.Option(metavar="NAME", help="autoencoder, linear (PCA), denoising or vae.")
+    ] = "autoencoder",
+    epochs: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="Passes over the data.", show_default=False),
+    ] = None,
+    max_time: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="Train for so long: 90s, 2min, 1h.", show_default=False),
+    ] = None,
+    batch_size: Annotated[
+        str | None,
+        typer.Option(metavar="N", help="Rows in a step, or full.", show_default=False),
+    ] = None,
+    learning_rate: Annotated[
+        float | None, typer.Option(metavar="RATE", help="The rate at its peak.", show_default=False)
+    ] = None,
+    optimizer: Annotated[
+        str, typer.Option(metavar="NAME", help="adamw, adam, sgd, rmsprop, lion or muon.")
+    ] = "adamw",
+    weight_decay: Annotated[
+        float | None,
+        typer.Option(metavar="RATE", help="How fast weights shrink.", show_default=False),
+    ] = None,
+    gradient_clip: Annotated[
+        float | None,
+        typer.Option(metavar="NORM", help="The largest norm of a gradient.", show_default=False),
+    ] = None,
+    validation: Annotated[
+        float,
+        typer.Option(
+            metavar="SHARE", help="Share of the rows held out to choose the best weights."
+        ),
+    ] = 0.1,
+    patience: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="Epochs without improvement after which training stops.",
+            show_default=False,
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(metavar="N", help="The same seed gives the same model.")] = 0,
+    device: Annotated[str, typer.Option(metavar="NAME", help="auto, cpu, cuda, cuda:1.")] = "auto",
+    precision: Annotated[
+        str, typer.Option(metavar="NAME", help="auto, float32 or bfloat16.")
+    ] = "auto",
+    kind: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="table or images; guessed from the data.", show_default=False
+        ),
+    ] = None,
+    network: Annotated[
+        str | None,
+        typer.Option(
+            metavar=PART,
+            help="In place of the recipe's: mlp:widths=[128,64], conv.",
+            show_default=False,
+        ),
+    ] = None,
+    code: Annotated[
+        str | None,
+        typer.Option(
+            metavar=PART, help="In place of the recipe's: point, gaussian.", show_default=False
+        ),
+    ] = None,
+    prior: Annotated[
+        str | None,
+        typer.Option(metavar=PART, help="In place of the recipe's: normal.", show_default=False),
+    ] = None,
+    likelihood: Annotated[
+        str | None,
+        typer.Option(
+            metavar=PART, help="In place of the recipe's: gaussian, bernoulli.", show_default=False
+        ),
+    ] = None,
+    corruption: Annotated[
+        str | None,
+        typer.Option(
+            metavar=PART,
+            help="In place of the recipe's: noise:scale=0.2, mask, none.",
+            show_default=False,
+        ),
+    ] = None,
+    penalties: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar=PART, help="In place of the recipe's; may be repeated.", show_default=False
+        ),
+    ] = None,
+    labels: options.Labels = None,
+    resume: Annotated[
+        bool | None,
+        typer.Option(
+            "--resume/--no-resume",
+            help="Go on with a training that was interrupted, or drop it and start anew.",
+            show_default=False,
+        ),
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No words about the work.")] = False,
+    as_json: options.Json = False,
+) -> None:
+    """Train a model on DATA and save it as MODEL.
+
+    It starts as PCA, and keeps what training adds only if that is better on rows held out.
+
+    A training that is interrupted keeps its state beside the model, in MODEL.partial; the same
+    command with --resume goes on with it.
+    """
+    _check_job(job)
+    _check_model_place(out)
+    partial = out.with_name(f"{out.name}.partial")
+    _check_partial(partial, resume)
+    try:
+        from isthmus.apps.cli.rows import read_rows, words_set_apart
+        from isthmus.tasks.autoencoder import Autoencoder
+        from isthmus.tasks.parameters import recipe_of, settings_of
+
+        model = Autoencoder(
+            latent_dim=number_or(latent_dim, "auto", "--latent-dim"),
+            recipe=recipe,
+            network=part(network),
+            code=part(code),
+            prior=part(prior),
+            likelihood=part(likelihood),
+            corruption=part(corruption),
+            penalties=[found for word in penalties if (found := part(word))] if penalties else None,
+            epochs=epochs,
+            max_time=max_time,
+            batch_size=None
+            if batch_size is None
+            else number_or(batch_size, "full", "--batch-size"),
+            learning_rate=learning_rate,
+            optimizer=optimizer,
+            weight_decay=weight_decay,
+            gradient_clip=gradient_clip,
+            validation=validation,
+            patience=patience,
+            random_state=seed,
+            device=device,
+            precision=precision,
+            kind=kind,
+            resume=partial,
+            verbose=not quiet,
+        )
+        settings_of(model), recipe_of(model)
+        rows = read_rows(data, labels, kind)
+        if not quiet:
+            say(f"{data}: {rows.described}")
+        if not resume:
+            partial.unlink(missing_ok=True)
+        with words_set_apart(rows):
+            model.fit(rows.X)
+        identity = model.save(out)
+    except KeyboardInterrupt:
+        _say_interrupted(partial, ctx.obj or [])
+        raise typer.Exit(INTERRUPTED) from None
+    partial.unlink(missing_ok=True)
+    give(fitted(model, out, identity, len(rows)), f"{out}: {outcome(model)}", as_json)
+
+
+def _check_job(job: str) -> None:
+    if job in JOBS:
+        return
+    what = (
+        f"a model for '{job}' cannot be fitted yet" if job in LATER else f"there is no job '{job}'"
+    )
+    raise typer.BadParameter(f"{what}. There is: {', '.join(JOBS)}.", param_hint="--for")
+
+
+def _check_model_place(out: Path) -> None:
+    """Refuse before the work what could not be saved after it."""
+    if out.exists() and not (out / "config.json").is_file():
+        raise typer.BadParameter(
+            f"'{out}' exists and is not a saved model. Choose another name, or remove it.",
+            param_hint="-o",
+        )
+
+
+def _check_partial(partial: Path, resume: bool | None) -> None:
+    if not partial.exists():
+        if resume:
+            say(f"there is no '{partial}' to go on with; starting anew")
+        return
+    if resume is None:
+        raise typer.BadParameter(
+            f"'{partial}' holds a training that was interrupted. "
+            "Go on with it: --resume. Or drop it: --no-resume.",
+            param_hint="--resume",
+        )
+
+
+def _say_interrupted(partial: Path, words: list[str]) -> None:
+    if not partial.exists():
+        say("interrupted before training began; nothing is kept")
+        return
+    again = [word for word in words if word not in ("--resume", "--no-resume")]
+    say(f"interrupted; the training so far is kept in '{partial}'. Go on with:")
+    say(f"  {shlex.join(['isthmus', *again, '--resume'])}")
+
+
+def fitted(model: Autoencoder, out: Path, identity: str, n: int) -> dict[str, Any]:
+    """What came of a fit, as plain data."""
+    from isthmus.model import describe
+
+    return {
+        "model": str(out),
+        "identity": identity,
+        "rows": n,
+        "kind": model.kind_.kind,
+        **describe(model.model_),
+        "epochs": len(model.history_),
+        "kept": model.kept_,
+        "validation": model.validation_,
+        "events": model.events_,
+    }
+
+
+def outcome(model: Autoencoder) -> str:
+    """What came of a fit, in a sentence or two."""
+    codes = f"codes of {counted(model.latent_dim_, 'dimension')}, "
+    if not model.history_:
+        return f"{codes}PCA by its recipe, so nothing was trained."
+    trained = f"{codes}{counted(len(model.history_), 'epoch')}. "
+    found = model.validation_
+    if not found:
+        return f"{trained}No rows were held out: see how it compares with isthmus evaluate."
+    if model.kept_ == "start":
+        return f"{trained}No better than PCA on the rows held out: PCA is what was kept."
+    ours, plain = found["trained"], found["start"]
+    if found["measure"] != "squared error":
+        return f"{trained}On the rows held out {ours:.4g} nats per value, at the start {plain:.4g}."
+    if not model.model_.network.starts_plain:
+        return f"{trained}On the rows held out a squared error of {ours:.4g} per value."
+    less = 1 - ours / plain if plain > 0 else 0.0
+    # Those rows chose the weights, so they flatter: a verdict needs new ones.
+    return (
+        f"{trained}{less:.0%} less squared error than PCA on the rows held out, which also chose "
+        "the weights; judge it on new rows with isthmus evaluate."
+    )

@@ -1,0 +1,150 @@
+"""Verbs that say what a model is worth: ``evaluate``, ``report``, ``info``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from isthmus.apps.cli import options
+from isthmus.apps.cli.speech import counted, give
+
+PAGE_ENDINGS = (".html", ".htm")
+
+
+def evaluate(
+    model: options.Model,
+    data: options.Data,
+    labels: options.Labels = None,
+    as_json: options.Json = False,
+) -> None:
+    """Compare MODEL with PCA on DATA.
+
+    DATA should be rows that were not in the fit.
+
+    With --labels also: how often the ten nearest neighbours in the code agree with the label.
+    """
+    from isthmus.apps.cli.neighbours import agreement
+    from isthmus.apps.cli.rows import read_rows
+    from isthmus.tasks.compare import Comparison, compare
+    from isthmus.tasks.saving import load
+
+    estimator = load(model)
+    rows = read_rows(data, labels)
+    found = compare(estimator, rows.X)
+    if rows.labels is not None:
+        added = agreement(estimator, rows.X, rows.labels)
+        found = Comparison([*found.rows, *added], found.verdict, found.plain_wins)
+    result = {"model": str(model), "data": str(data), "rows_compared": len(rows)}
+    give({**result, **found.to_json()}, str(found), as_json)
+
+
+def report(
+    model: options.Model,
+    data: options.Data,
+    out: Annotated[
+        Path,
+        typer.Option(
+            "-o",
+            "--out",
+            metavar="PAGE",
+            help="Where to write the page, ending in .html.",
+            show_default=False,
+        ),
+    ],
+    labels: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="A column that the model does not see; it colours the map.",
+            show_default=False,
+        ),
+    ] = None,
+    as_json: options.Json = False,
+) -> None:
+    """Write a page on how MODEL does on DATA.
+
+    It is one HTML file that needs nothing else and can be sent as it is.
+    """
+    if out.suffix.lower() not in PAGE_ENDINGS:
+        raise typer.BadParameter(f"'{out}' does not end in .html.", param_hint="-o")
+    from isthmus.apps.cli.rows import read_rows
+    from isthmus.apps.report.context import Context
+    from isthmus.apps.report.page import page, write_page
+    from isthmus.tasks.saving import load
+
+    estimator = load(model)
+    rows = read_rows(data, labels)
+    identity = str(_config(model)["identity"])
+    context = Context(model.name, estimator, rows.X, rows.labels, identity, data.name)
+    write_page(out, page(model.name, [context]))
+    found = context.comparison
+    result = {"out": str(out), "verdict": found.verdict, "plain_wins": found.plain_wins}
+    give(result, f"{found.verdict}\n{out}", as_json)
+
+
+def info(model: options.Model, as_json: options.Json = False) -> None:
+    """Say what MODEL is, once it is found whole.
+
+    Its content is checked against its identity.
+    """
+    config = _config(model)
+    shown, fitted = config["model"], config["fitted"]
+    result = {
+        "model": str(model),
+        "identity": config["identity"],
+        "library": config["library"],
+        "kind": config["data"]["kind"],
+        **shown,
+        "columns": fitted["feature_names_in"],
+        "recipe": config["recipe"],
+        "parameters_of_fit": config["estimator"]["parameters"],
+        "epochs": len(fitted["history"]),
+        "kept": fitted["kept"],
+        "validation": fitted["validation"],
+        "events": fitted["events"],
+    }
+    give(result, _described(result, fitted["history"]), as_json)
+
+
+def _config(model: Path) -> dict[str, Any]:
+    from isthmus.training.directory import load_directory
+
+    return load_directory(model)[0]
+
+
+def _described(facts: dict[str, Any], history: list[dict[str, Any]]) -> str:
+    recipe, shape = facts["recipe"], " x ".join(str(side) for side in facts["shape"])
+    trained = "none: it is PCA"
+    if history:
+        seconds = float(history[-1]["seconds"])
+        kept = "" if facts["kept"] == "trained" else "; PCA was kept, since it was no better"
+        trained = f"{counted(len(history), 'epoch')}, {seconds:.1f} s{kept}"
+    pairs = {
+        "data": f"{facts['kind']}, {shape} values a row",
+        "code": f"{recipe['code']['kind']}, {counted(facts['latent_dim'], 'dimension')}",
+        "network": recipe["network"]["kind"],
+        "likelihood": recipe["likelihood"]["kind"],
+        "parameters": f"{facts['parameters']:,}",
+        "training": trained,
+        **_held_out(facts["validation"]),
+        "columns": _listed(facts["columns"]),
+        "saved by": ", ".join(f"{name} {version}" for name, version in facts["library"].items()),
+        "identity": facts["identity"],
+    }
+    return "\n".join(f"{name:<11} {value}" for name, value in pairs.items() if value)
+
+
+def _held_out(validation: dict[str, Any] | None) -> dict[str, str]:
+    if not validation:
+        return {}
+    trained, start = (f"{validation[name]:.5g}" for name in ("trained", "start"))
+    return {"held out": f"{validation['measure']} {trained}, at the start {start}"}
+
+
+def _listed(names: list[str] | None, most: int = 12) -> str:
+    if not names:
+        return ""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more

@@ -1,0 +1,90 @@
+"""What the sections of a report draw from: one model and the rows it is judged on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from isthmus.tasks.autoencoder import Autoencoder
+from isthmus.tasks.compare import Comparison, compare
+
+Array = NDArray[Any]
+MOST_ROWS = 4000
+"""Rows that are coded for pictures; all are compared."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """One chapter's subject.
+
+    Parameters
+    ----------
+    name : str
+        What the model is called.
+    model : Autoencoder
+        Fitted.
+    X : array-like, DataFrame or images
+        Rows to judge it on, best such as were not in the fit.
+    labels : sequence, optional
+        One per row; they only colour the map.
+    identity : str
+        The identity of the saved model.
+    source : str
+        What the rows are called.
+    """
+
+    name: str
+    model: Autoencoder
+    X: Any
+    labels: Sequence[Any] | Array | None = None
+    identity: str = ""
+    source: str = ""
+
+    @cached_property
+    def comparison(self) -> Comparison:
+        """The model beside the plain methods, on all rows."""
+        return compare(self.model, self.X)
+
+    @cached_property
+    def x(self) -> Tensor:
+        """(n, *shape) all rows in the model's own units."""
+        return self.model.kind_.tensor(self.X)
+
+    @cached_property
+    def some(self) -> Array:
+        """Numbers of the rows that pictures show, in a random order that is always the same."""
+        order = np.random.default_rng(0).permutation(len(self.x))
+        return order[:MOST_ROWS]
+
+    @cached_property
+    def codes(self) -> Array:
+        """(m, dims) codes of ``some``; a code on a grid is flattened."""
+        return self.model.model_.encode(self.x[self.some]).flatten(1).cpu().numpy()
+
+    def spread(self, n: int) -> Array:
+        """Numbers of ``n`` rows, evenly from those PCA rebuilds best to those it does worst."""
+        x = self.x[self.some]
+        wrong = (self.model.plain_.reconstruct(x) - x).square().flatten(1).mean(1)
+        order = wrong.argsort().cpu().numpy()
+        # In the middle of n equal parts, so that neither end is an outlier.
+        places = (np.arange(min(n, len(order))) + 0.5) / min(n, len(order)) * len(order)
+        chosen: Array = self.some[order[places.astype(int)]]
+        return chosen
+
+    def rebuilt(self, rows: Array) -> tuple[Tensor, Tensor]:
+        """Rows as the model and as PCA give them back, in the model's own units."""
+        x = self.x[rows]
+        model = self.model.model_
+        return model.decode(model.encode(x)), self.model.plain_.reconstruct(x)
+
+    @property
+    def columns(self) -> list[str]:
+        """What the columns of a table are called."""
+        names = self.model.kind_.names
+        return names or [f"column {i}" for i in range(self.x.shape[-1])]

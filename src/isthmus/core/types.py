@@ -1,0 +1,81 @@
+"""What the parts hand to each other. B rows; ``shape`` is one row of x; z has ``dim, *grid``."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class Batch(NamedTuple):
+    """Rows on their way through a model."""
+
+    x: Tensor
+    """(B, *shape), finite."""
+    weight: Tensor | None = None
+    """(B,), (B, *shape) or the first axes of it: 0 where missing or padded, sample weights."""
+    y: Tensor | None = None
+    """(B,) labels, -1 where unknown."""
+    given: Tensor | None = None
+    """(B, n) conditions."""
+    index: Tensor | None = None  # type: ignore[assignment]  # shadows tuple.index
+    """(B,) row numbers, for penalties that know neighbours."""
+    clean: Tensor | None = None
+    """(B, *shape) what x should have been, where that is known."""
+
+    @property
+    def whole(self) -> Batch:
+        """The batch with ``clean`` in place of x, where there is one."""
+        return self if self.clean is None else self._replace(x=self.clean)
+
+    def rows(self, index: Tensor) -> Batch:
+        """The batch of the rows with these numbers, (b,)."""
+        x = self.x.index_select(0, index)
+        if all(part is None for part in self[1:]):
+            return Batch(x)
+        return Batch(x, *(None if part is None else part[index] for part in self[1:]))
+
+    def to(self, device: torch.device | str) -> Batch:
+        """The same batch on another device."""
+        parts = (None if part is None else part.to(device) for part in self[1:])
+        return Batch(self.x.to(device), *parts)
+
+
+class Coded(NamedTuple):
+    """What a code makes of the encoder's output."""
+
+    z: Tensor
+    """(B, dim, *grid): what the decoder reads."""
+    mean: Tensor
+    """(B, dim, *grid): the same without noise."""
+    rate: Tensor
+    """(B,) nats under the prior."""
+    aux: Tensor
+    """(B,) what only training needs, a commitment loss for example."""
+
+
+class Step(NamedTuple):
+    """All that one forward pass knows."""
+
+    target: Batch
+    seen: Batch
+    code: Coded
+    params: Tensor
+    """(B, *params) what the decoder said, as the likelihood reads it."""
+    costs: Tensor
+    """(B, *shape) nats, already weighed."""
+
+    @property
+    def nll(self) -> Tensor:
+        """(B,) nats: the costs of a row, summed."""
+        return self.costs.flatten(1).sum(1)
+
+
+class Loss(NamedTuple):
+    """The loss of one batch."""
+
+    total: Tensor
+    """() nats per row, what is minimised."""
+    parts: dict[str, Tensor]
+    """Its terms by name, () each, detached."""

@@ -1,0 +1,245 @@
+"""A model: network, code and likelihood, composed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from isthmus.core.recipe import Recipe
+from isthmus.core.types import Batch, Step
+from isthmus.parts import CODES, LIKELIHOODS, NETWORKS, Code, Likelihood, Network
+
+BLOCK_ROWS = 128
+"""Rows that pass through a model together when it is used, padded to exactly this many, so that
+no answer depends on which rows were asked for along with it."""
+
+START_ROWS = 2048
+"""Rows that likelihood, code and prior look at before training."""
+CURVATURE_ROWS, CURVATURE_STEP = 256, 0.1
+
+
+class Model(nn.Module):
+    """Encode, code, decode, likelihood: composed of parts, never subclassed.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        With network and likelihood decided.
+    shape : tuple of int
+        One row of x.
+    dim : int
+        Dimensions of the code (channels, where the code is a grid).
+    n_given : int
+        How many conditions the decoder reads beside the code.
+    network : Network, optional
+        One that is built already, in place of the recipe's.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        shape: tuple[int, ...],
+        dim: int,
+        n_given: int = 0,
+        network: Network | None = None,
+    ) -> None:
+        super().__init__()
+        self.shape = tuple(shape)
+        self.dim = dim
+        self.n_given = n_given
+        self.likelihood: Likelihood = LIKELIHOODS.build(recipe.likelihood, shape=self.shape)
+        self.code: Code = CODES.build(recipe.code, dim=dim)
+        self.network: Network = network or NETWORKS.build(
+            recipe.network,
+            shape=self.shape,
+            params=self.likelihood.params(self.shape),
+            dim=dim,
+            n_params=self.code.n_params,
+            n_given=n_given,
+            levels=self.likelihood.levels,
+        )
+
+    @property
+    def grid(self) -> tuple[int, ...]:
+        """The grid of the code, ``()`` for a vector."""
+        return self.network.grid(self.shape)
+
+    def forward(self, target: Batch, seen: Batch | None = None) -> Step:
+        """One pass: what is seen is encoded, what is decoded is held against the target."""
+        seen = without_gaps(target if seen is None else seen)
+        target = without_gaps(target)
+        coded = self.code(self.network.encode(seen.x, seen.weight))
+        params = self.network.decode(with_given(coded.z, target.given), target.x)
+        costs = self.likelihood.nll(params, target.x)
+        if target.weight is not None:
+            costs = costs * like(target.weight, costs)
+        return Step(target, seen, coded, params, costs)
+
+    def start(self, batch: Batch) -> None:
+        """Let every part look at the data once: the model becomes the plain method."""
+        training = self.training
+        self.eval()
+        with torch.no_grad():
+            batch = without_gaps(batch)
+            self.network.start(batch, self.likelihood.guess(batch.whole.x))
+            batch = batch.rows(_spread(len(batch.x), START_ROWS, batch.x.device))
+            z = self.by_blocks(lambda x, w: self.code(self.network.encode(x, w)).mean, *batch[:2])
+            params = self.by_blocks(self.network.decode, with_given(z, batch.given), batch.x)
+            self.likelihood.start(batch.whole, params)
+            if type(self.code).start is not Code.start:
+                few = _spread(len(z), CURVATURE_ROWS, z.device)
+                self.code.start(self._curvature(z[few], batch.rows(few)))
+            self.code.prior.start(z)
+        self.train(training)
+
+    def _curvature(self, z: Tensor, batch: Batch) -> Tensor:
+        """(dim,) nats that a unit squared of each code dimension costs, by central differences."""
+
+        def nll(moved: Tensor) -> Tensor:
+            params = self.network.decode(with_given(moved, batch.given), batch.x)
+            costs = self.likelihood.nll(params, batch.x)
+            if batch.weight is not None:
+                costs = costs * like(batch.weight, costs)
+            return costs.sum() / len(batch.x)
+
+        here = nll(z)
+        curvature = torch.zeros(self.dim, device=z.device, dtype=z.dtype)
+        positions = max(1, z[0, 0].numel())
+        for j in range(self.dim):
+            nudge = torch.zeros_like(z)
+            nudge[:, j] = CURVATURE_STEP
+            curvature[j] = nll(z + nudge) + nll(z - nudge) - 2 * here
+        return curvature / CURVATURE_STEP**2 / positions
+
+    @torch.inference_mode()
+    def encode(self, x: Tensor, weight: Tensor | None = None, *, dims: int | None = None) -> Tensor:
+        """Codes of rows, without noise.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n, *shape)
+        weight : Tensor, optional
+            0 where a value is missing.
+        dims : int, optional
+            Keep the first so many.
+
+        Returns
+        -------
+        Tensor of shape (n, dims, *grid)
+        """
+        x = without_gaps(Batch(x, weight)).x
+        z = self.by_blocks(lambda x, w: self.code(self.network.encode(x, w)).mean, x, weight)
+        return z[:, :dims]
+
+    @torch.inference_mode()
+    def decode(self, z: Tensor, given: Tensor | None = None, *, draw: bool = False) -> Tensor:
+        """Rows from codes: their expected value, or one drawn.
+
+        Parameters
+        ----------
+        z : Tensor of shape (n, dims, *grid)
+            Dimensions that were left out are taken as zero.
+        given : Tensor of shape (n, n_given), optional
+        draw : bool
+
+        Returns
+        -------
+        Tensor of shape (n, *shape)
+        """
+        if z.shape[1] < self.dim:
+            left_out = z.new_zeros(z.shape[0], self.dim - z.shape[1], *z.shape[2:])
+            z = torch.cat([z, left_out], 1)
+        settle = self.likelihood.draw if draw else self.likelihood.mean
+
+        def run(z: Tensor, given: Tensor | None) -> Tensor:
+            return self.network.unroll(with_given(z, given), settle)
+
+        return self.by_blocks(run, z, given)
+
+    @torch.inference_mode()
+    def score(self, batch: Batch) -> Tensor:
+        """(n,) minus the nats that each row costs: distortion and rate, without noise."""
+
+        def run(*parts: Tensor | None) -> Tensor:
+            step: Step = self(Batch(*parts))  # type: ignore[arg-type]
+            return -(step.nll + step.code.rate)
+
+        return self.by_blocks(run, *batch)
+
+    @torch.inference_mode()
+    def sample(self, n: int, given: Tensor | None = None, *, draw: bool = False) -> Tensor:
+        """(n, *shape) rows from codes that the prior draws, under conditions if any."""
+        return self.decode(self.code.sample(n, self.grid), given, draw=draw)
+
+    def by_blocks(self, run: Callable[..., Tensor], *parts: Tensor | None) -> Tensor:
+        """Run in evaluation mode over blocks of equal size, the last one padded."""
+        training = self.training
+        self.eval()
+        here = next((p.device for p in self.parameters()), torch.device("cpu"))
+        there = next(part.device for part in parts if part is not None)
+        try:
+            n = next(len(part) for part in parts if part is not None)
+            blocks = []
+            for first in range(0, max(n, 1), BLOCK_ROWS):
+                rows = min(BLOCK_ROWS, n - first)
+                block = [
+                    None if part is None else _padded(part[first : first + rows]).to(here)
+                    for part in parts
+                ]
+                blocks.append(run(*block)[:rows].to(there))
+            return torch.cat(blocks) if len(blocks) > 1 else blocks[0]
+        finally:
+            self.train(training)
+
+
+def with_given(z: Tensor, given: Tensor | None) -> Tensor:
+    """The code with its conditions as further channels."""
+    if given is None:
+        return z
+    given = given.reshape(*given.shape, *[1] * (z.ndim - 2))
+    return torch.cat([z, given.expand(*given.shape[:2], *z.shape[2:])], 1)
+
+
+def without_gaps(batch: Batch) -> Batch:
+    """The batch with 0 where a value is missing, so that what stands there changes nothing."""
+    if batch.weight is None or batch.weight.ndim == 1:
+        return batch
+    there = like(batch.weight, batch.x) > 0
+    clean = None if batch.clean is None else batch.clean.where(there, 0.0)
+    return batch._replace(x=batch.x.where(there, 0.0), clean=clean)
+
+
+def like(weight: Tensor, costs: Tensor) -> Tensor:
+    """A weight per row or per value, shaped to multiply ``costs``."""
+    return weight.reshape(weight.shape + (1,) * (costs.ndim - weight.ndim))
+
+
+def _spread(n: int, most: int, device: torch.device) -> Tensor:
+    """At most so many row numbers, evenly spread over all."""
+    return torch.arange(0, n, -(-n // most), device=device)
+
+
+def _padded(part: Tensor) -> Tensor:
+    short = BLOCK_ROWS - len(part)
+    if not short:
+        return part.contiguous()
+    return torch.cat([part, part.new_zeros(short, *part.shape[1:])])
+
+
+def n_parameters(model: nn.Module) -> int:
+    """How many numbers training adjusts."""
+    return sum(p.numel() for p in model.parameters() if p.requires_grad)
+
+
+def describe(model: Model) -> dict[str, Any]:
+    """Shapes and sizes, for ``info`` and the model card."""
+    return {
+        "shape": list(model.shape),
+        "latent_dim": model.dim,
+        "grid": list(model.grid),
+        "parameters": n_parameters(model),
+        "network": type(model.network).__name__,
+    }

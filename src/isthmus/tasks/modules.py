@@ -1,0 +1,33 @@
+"""The two halves of a model, alone."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from isthmus.model import Model
+
+
+class Encoder(nn.Module):
+    """The way down of a model, alone."""
+
+    def __init__(self, model: Model) -> None:
+        super().__init__()
+        self.network, self.code = model.network, model.code
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, *shape) to (n, dim, *grid)."""
+        mean: Tensor = self.code(self.network.encode(x)).mean
+        return mean
+
+
+class Decoder(nn.Module):
+    """The way up of a model, alone."""
+
+    def __init__(self, model: Model) -> None:
+        super().__init__()
+        self.network, self.likelihood = model.network, model.likelihood
+
+    def forward(self, z: Tensor) -> Tensor:
+        """(n, dim, *grid) to (n, *shape), the expected value."""
+        mean: Tensor = self.likelihood.mean(self.network.decode(z))
+        return mean

@@ -1,0 +1,137 @@
+"""The parameters of an estimator: checked, and turned into settings and a recipe."""
+
+from __future__ import annotations
+
+import numbers
+import re
+from collections.abc import Callable
+from functools import partial
+from os import PathLike
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+
+from isthmus.core.errors import SpecError
+from isthmus.core.ranges import positive, positive_int
+from isthmus.core.recipe import Recipe
+from isthmus.core.specs import Registry, Spec
+from isthmus.parts import CODES, CORRUPTIONS, LIKELIHOODS, NETWORKS, PENALTIES, PRIORS
+from isthmus.recipes import recipe as named_recipe
+from isthmus.training.plan import Settings
+
+if TYPE_CHECKING:
+    from isthmus.tasks.autoencoder import Autoencoder
+
+T = TypeVar("T")
+UNITS = {"": 1.0, "s": 1.0, "sec": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0}
+
+
+def seconds(value: Any) -> float | None:
+    """Seconds from a number or from "90s", "2min", "1h"."""
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        return positive(value, "max_time")
+    match = re.fullmatch(r"\s*([\d.]+)\s*([a-z]*)\s*", value)
+    try:
+        return positive(float(match[1]) * UNITS[match[2]], "max_time") if match else float("x")
+    except (ValueError, KeyError):
+        raise SpecError(
+            f"max_time must be seconds, or like '90s', '2min', '1h', got {value!r}."
+        ) from None
+
+
+def seed_of(random_state: Any) -> int:
+    """A seed from what scikit-learn accepts as ``random_state``; None draws a new one."""
+    if random_state is None:
+        return int(np.random.default_rng().integers(2**31))
+    if isinstance(random_state, np.random.RandomState):
+        return int(random_state.randint(2**31 - 1))
+    whole = isinstance(random_state, numbers.Integral) and not isinstance(random_state, bool)
+    if not whole or abs(int(random_state)) >= 2**63:
+        raise SpecError(
+            "random_state must be a whole number of at most 63 bits, a RandomState or None, "
+            f"got {random_state!r}."
+        )
+    return int(random_state)
+
+
+def settings_of(estimator: Autoencoder) -> Settings:
+    """The settings of training, checked.
+
+    Raises
+    ------
+    SpecError
+        If one is out of its range.
+    """
+    size = estimator.batch_size
+    if isinstance(size, str):
+        if size != "full":
+            raise SpecError(f"batch_size must be a whole number or 'full', got {size!r}.")
+    elif size is not None:
+        size = positive_int(size, "batch_size")
+    resume = estimator.resume
+    if resume is not None and not isinstance(resume, (str, PathLike)):
+        raise SpecError(f"resume must be the path of a file, got {resume!r}.")
+    settings = Settings(
+        epochs=_given(positive_int, estimator.epochs, "epochs"),
+        max_time=seconds(estimator.max_time),
+        batch_size=size,
+        learning_rate=_given(positive, estimator.learning_rate, "learning_rate"),
+        optimizer=estimator.optimizer,
+        weight_decay=_given(
+            partial(positive, or_zero=True), estimator.weight_decay, "weight_decay"
+        ),
+        gradient_clip=_given(positive, estimator.gradient_clip, "gradient_clip"),
+        patience=_given(positive_int, estimator.patience, "patience"),
+        seed=seed_of(estimator.random_state),
+        device=estimator.device,
+        precision=estimator.precision,
+    )
+    settings.check()
+    return settings
+
+
+def _given(check: Callable[[Any, str], T], value: Any, name: str) -> T | None:
+    return None if value is None else check(value, name)
+
+
+def validation_share(value: Any) -> float:
+    """The share of the rows to hold out, 0 to 0.5."""
+    known = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    if not known or not 0 <= float(value) <= 0.5:
+        raise SpecError(f"validation must be a share from 0 to 0.5, got {value!r}.")
+    return float(value)
+
+
+def recipe_of(estimator: Autoencoder) -> Recipe:
+    """The recipe with the user's parts in place of its own, every name and option checked."""
+
+    def given(value: Any) -> Spec | None:
+        return None if value is None else Spec.from_json(value)
+
+    penalties = estimator.penalties
+    if penalties is not None and not isinstance(penalties, (list, tuple)):
+        raise SpecError(f"penalties must be a list of names or specs, got {penalties!r}.")
+    chosen = named_recipe(estimator.recipe).with_parts(
+        network=given(estimator.network),
+        code=given(estimator.code),
+        prior=given(estimator.prior),
+        likelihood=given(estimator.likelihood),
+        corruption=given(estimator.corruption),
+        penalties=None if penalties is None else tuple(Spec.from_json(p) for p in penalties),
+    )
+    named: list[tuple[Registry[Any], Spec]] = [
+        (NETWORKS, chosen.network),
+        (CODES, chosen.code),
+        (LIKELIHOODS, chosen.likelihood),
+    ]
+    for phase in chosen.phases:
+        named += [(CORRUPTIONS, phase.corruption), *((PENALTIES, p) for p in phase.penalties)]
+    for registry, spec in named:
+        if spec.kind != "auto":
+            registry.check(spec)
+    prior = chosen.code.options.get("prior")
+    if prior is not None:
+        PRIORS.check(Spec.from_json(prior))
+    return chosen

@@ -1,0 +1,245 @@
+"""A fitted estimator to a folder and back."""
+
+from __future__ import annotations
+
+import inspect
+import platform
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+import isthmus
+from isthmus.baselines import PCA
+from isthmus.core.errors import AbilityError, ModelFileError, ShapeError, TamperedError
+from isthmus.core.recipe import Recipe
+from isthmus.core.specs import Spec
+from isthmus.data import modality_from_state
+from isthmus.model import Model, describe
+from isthmus.tasks import validation as checks
+from isthmus.tasks.autoencoder import Autoencoder
+from isthmus.training.directory import as_tensors, load_directory, save_directory, under
+from isthmus.training.plan import device_of
+
+OWN_MODULES = ("encoder", "decoder")
+NOT_SAVED = ("resume", "verbose")
+
+
+def save(estimator: Autoencoder, path: Path) -> str:
+    """Write a fitted estimator; see ``Autoencoder.save``."""
+    state, arrays = estimator.kind_.state()
+    config = {
+        "library": {"isthmus": isthmus.__version__, "torch": torch.__version__},
+        "estimator": {"class": type(estimator).__name__, "parameters": _parameters(estimator)},
+        "recipe": estimator.recipe_.to_json(),
+        "model": describe(estimator.model_),
+        "data": {"kind": estimator.kind_.kind, "state": state},
+        "fitted": {
+            "own_modules": estimator.encoder is not None,
+            "state": list(estimator.model_.state_dict()),
+            "n_features_in": estimator.n_features_in_,
+            "feature_names_in": _names(estimator),
+            "kept": estimator.kept_,
+            "n_iter": estimator.n_iter_,
+            "history": estimator.history_,
+            "events": estimator.events_,
+            "validation": estimator.validation_,
+        },
+    }
+    tensors = {f"model.{name}": t for name, t in estimator.model_.state_dict().items()}
+    tensors |= as_tensors(arrays, "data.")
+    tensors |= {f"plain.{name}": t for name, t in estimator.plain_.tensors().items()}
+    return save_directory(path, config, tensors, lambda identity: card(estimator, identity))
+
+
+def load(
+    path: str | Path,
+    *,
+    encoder: nn.Module | None = None,
+    decoder: nn.Module | None = None,
+    device: str = "auto",
+) -> Autoencoder:
+    """Read a saved model.
+
+    Parameters
+    ----------
+    path : str or Path
+        The folder that ``save`` wrote.
+    encoder, decoder : torch.nn.Module, optional
+        Modules of the same architecture as at the fit, where it was done with your own: no class
+        is ever imported because a file says so.
+    device : str
+        Where it shall compute.
+
+    Returns
+    -------
+    Autoencoder
+        Fitted; it answers to the bit as the one that was saved.
+
+    Raises
+    ------
+    ModelFileError
+        If the folder is not a saved model, or is truncated, changed, or newer than the library.
+    AbilityError
+        If it was fitted with own modules and they are not passed.
+    """
+    place = device_of(device)
+    config, tensors = load_directory(Path(path))
+    try:
+        own = config["fitted"]["own_modules"]
+        if not own and (encoder is not None or decoder is not None):
+            raise AbilityError(
+                f"'{path}' was fitted with a network of this library, not with modules of its "
+                "user's. Leave encoder and decoder out."
+            )
+        if own and (encoder is None or decoder is None):
+            raise AbilityError(
+                f"'{path}' was fitted with modules of its user's. "
+                "Pass them: load(path, encoder=..., decoder=...)."
+            )
+        parameters = _revived(config["estimator"]["parameters"])
+        estimator = Autoencoder(**{**parameters, "encoder": encoder, "decoder": decoder})
+        _restore(estimator, config, tensors, place)
+    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+        if isinstance(error, (ModelFileError, AbilityError, ShapeError)):
+            raise
+        raise TamperedError(
+            f"'{path}' does not describe a model that this version can build: {error}"
+        ) from error
+    return estimator
+
+
+def _restore(
+    estimator: Autoencoder, config: Mapping[str, Any], tensors: dict[str, Any], device: torch.device
+) -> None:
+    fitted, shape = config["fitted"], tuple(config["model"]["shape"])
+    recipe = Recipe.from_json(config["recipe"])
+    arrays = {name: t.numpy() for name, t in under(tensors, "data.").items()}
+    estimator.recipe_ = recipe
+    estimator.kind_ = modality_from_state(config["data"]["state"], arrays)
+    dim = int(config["model"]["latent_dim"])
+    network = None
+    if fitted["own_modules"]:
+        network = checks.own_network(estimator.encoder, estimator.decoder, recipe, shape)
+    estimator.latent_dim_ = dim
+    with torch.random.fork_rng(devices=[]):
+        estimator.model_ = Model(recipe, shape, dim, network=network)
+    try:
+        saved = under(tensors, "model.")
+        if fitted["own_modules"]:
+            saved = _renamed(saved, fitted["state"], list(estimator.model_.state_dict()))
+        estimator.model_.load_state_dict(saved)
+    except RuntimeError as error:
+        raise ModelFileError(f"the weights do not fit the model: {error}") from error
+    estimator.model_.to(device).eval()
+    estimator.plain_ = PCA.from_tensors(under(tensors, "plain."))
+    estimator.n_features_in_ = int(fitted["n_features_in"])
+    if fitted["feature_names_in"] is not None:
+        estimator.feature_names_in_ = np.array(fitted["feature_names_in"], dtype=object)
+    estimator.kept_, estimator.n_iter_ = fitted["kept"], int(fitted["n_iter"])
+    estimator.history_, estimator.events_ = fitted["history"], fitted["events"]
+    estimator.validation_ = fitted["validation"]
+
+
+def _renamed(
+    tensors: dict[str, torch.Tensor], saved: list[str], present: list[str]
+) -> dict[str, torch.Tensor]:
+    """The tensors under today's names: Keras numbers its generators anew in every process."""
+    if len(saved) != len(present) or sorted(saved) == sorted(present):
+        return tensors
+    return {now: tensors[before] for before, now in zip(saved, present, strict=True)}
+
+
+def _parameters(estimator: Autoencoder) -> dict[str, Any]:
+    found = estimator.get_params(deep=False)
+    return {
+        name: _plain(value)
+        for name, value in found.items()
+        if name not in (*OWN_MODULES, *NOT_SAVED)
+    }
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Spec):
+        return {"spec": value.to_json()}
+    if isinstance(value, Recipe):
+        return {"recipe": value.to_json()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(v) for v in value]
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.random.RandomState):
+        return None
+    return value
+
+
+def _revived(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    known = inspect.signature(Autoencoder).parameters
+
+    def revive(value: Any) -> Any:
+        if isinstance(value, list):
+            return [revive(v) for v in value]
+        if isinstance(value, Mapping) and "spec" in value:
+            return Spec.from_json(value["spec"])
+        if isinstance(value, Mapping) and "recipe" in value:
+            return Recipe.from_json(value["recipe"])
+        return value
+
+    return {name: revive(value) for name, value in parameters.items() if name in known}
+
+
+def _names(estimator: Autoencoder) -> list[str] | None:
+    names = getattr(estimator, "feature_names_in_", None)
+    return None if names is None else [str(name) for name in names]
+
+
+def card(estimator: Autoencoder, identity: str) -> str:
+    """The model card: what the model is, and how it compares with the plain method."""
+    shape = " x ".join(str(side) for side in estimator.model_.shape)
+    facts = describe(estimator.model_)
+    return f"""---
+library_name: isthmus
+tags: [autoencoder, {estimator.kind_.kind}]
+---
+# Autoencoder
+
+{shape} values a row, a code of {estimator.latent_dim_}, {facts["parameters"]:,} parameters.
+
+## How it compares
+
+{_comparison(estimator)}
+
+## Use
+
+```python
+from isthmus import load
+
+model = load("path/to/this/folder")
+codes = model.transform(X)
+```
+
+## Identity
+
+`{identity}` (SHA-256), isthmus {isthmus.__version__}, Python {platform.python_version()},
+PyTorch {torch.__version__}.
+"""
+
+
+def _comparison(estimator: Autoencoder) -> str:
+    found = estimator.validation_
+    if not found:
+        return "No rows were held out for validation, so nothing is known of how it compares."
+    plain, ours = found["start"], found["trained"]
+    before = "PCA, the plain method" if estimator.model_.network.starts_plain else "at the start"
+    table = (
+        f"| on the rows held out | {found['measure']} per value |\n|---|---|\n"
+        f"| {before} | {plain:.5g} |\n| after training | {ours:.5g} |\n"
+    )
+    if estimator.kept_ == "start":
+        return table + "\nTraining did not beat PCA, so PCA is what this model is."
+    if found["measure"] == "nats" or not estimator.model_.network.starts_plain:
+        return table
+    return table + f"\nTraining lowered the squared error of PCA by {1 - ours / plain:.0%}."

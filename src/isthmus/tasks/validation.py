@@ -1,0 +1,180 @@
+"""From what the user passed to what training takes, or an error in the user's words."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.utils.validation import _check_sample_weight as check_sample_weight
+from sklearn.utils.validation import check_array, validate_data
+from torch import Tensor, nn
+
+from isthmus.core.errors import ColumnsError, DataError, ShapeError, SpecError
+from isthmus.core.recipe import AUTO, Recipe
+from isthmus.core.specs import Spec
+from isthmus.core.types import Batch
+from isthmus.data import Modality, modality
+from isthmus.parts import CODES, LIKELIHOODS
+from isthmus.parts.networks import Pair
+
+if TYPE_CHECKING:
+    from isthmus.tasks.autoencoder import Autoencoder
+
+Array = NDArray[Any]
+SMALLEST_VALIDATION = 32
+FEWEST_ROWS = 2
+LARGEST_CODE = 1e15
+
+
+def suited(recipe: Recipe, kind: Modality) -> Recipe:
+    """The recipe with what it left open decided by the kind of data."""
+
+    def decided(asked: Spec, suggested: Spec) -> Spec:
+        return suggested.with_options(**asked.options) if asked.kind == AUTO.kind else asked
+
+    return replace(
+        recipe,
+        network=decided(recipe.network, kind.network()),
+        likelihood=decided(recipe.likelihood, kind.likelihood()),
+    )
+
+
+def support_of(recipe: Recipe) -> str:
+    """Where the likelihood wants x to live."""
+    support: str = getattr(LIKELIHOODS[recipe.likelihood.kind], "support")  # noqa: B009
+    return support
+
+
+def checked_for_fit(estimator: Autoencoder, X: Any) -> tuple[Modality, Any]:
+    """The kind of data, and the data in a form that it can read."""
+    kind = modality(X, estimator.kind)
+    if kind.kind != "table":
+        estimator.n_features_in_ = int(np.prod(np.shape(X)[1:]))
+    else:
+        X = _table(estimator, X, reset=True)
+    check_rows(len(X))
+    return kind, X
+
+
+def checked_for_use(estimator: Autoencoder, X: Any) -> Any:
+    """The data in a form that the fitted kind can read."""
+    if estimator.kind_.kind != "table":
+        return X
+    return _table(estimator, X, reset=False)
+
+
+def _table(estimator: Autoencoder, X: Any, reset: bool) -> Any:
+    if hasattr(X, "columns"):
+        if reset:
+            from sklearn.utils.validation import _check_feature_names
+
+            _check_feature_names(estimator, X, reset=True)
+            estimator.n_features_in_ = len(X.columns)
+        elif not hasattr(estimator, "feature_names_in_") or estimator.kind_.names is None:
+            return validate_data(estimator, X, reset=False, dtype=[np.float64, np.float32])
+        return X
+    try:
+        return validate_data(
+            estimator,
+            X,
+            reset=reset,
+            dtype=[np.float64, np.float32],
+            ensure_min_samples=2 if reset else 1,
+        )
+    except ValueError as error:
+        if "features, but" in str(error):
+            raise ColumnsError(str(error)) from error
+        raise DataError(str(error)) from error
+
+
+def check_rows(n: int) -> None:
+    """Refuse to learn from a single row."""
+    if n == 1:
+        raise DataError(f"found 1 row, but a fit needs at least {FEWEST_ROWS}.")
+
+
+def weights_of(sample_weight: Any, X: Any) -> Array | None:
+    """Row weights of mean 1, or None where all are equal."""
+    if sample_weight is None:
+        return None
+    rows = np.empty((len(X), 1))
+    weight: Array = check_sample_weight(
+        sample_weight, rows, dtype=np.float64, ensure_non_negative=True
+    )
+    if not weight.sum() > 0:
+        raise DataError("sample_weight is zero everywhere; at least one row must count.")
+    scaled: Array = weight / weight.mean()
+    return scaled
+
+
+def distinct(x: Tensor, weight: Array | None) -> Batch:
+    """Every different row once, in an order of its own, weighed by how often it counts.
+
+    So a row repeated and a row weighed twice are the same to the model, the order of the rows
+    does not matter, and no row is both trained on and held out.
+    """
+    rows = (x.flatten(1) + 0.0).contiguous().numpy()  # + 0.0: one zero, not two
+    keys = rows.view(np.dtype((np.void, rows.itemsize * rows.shape[1]))).ravel()
+    _, index, inverse = np.unique(keys, return_index=True, return_inverse=True)
+    if weight is None and len(index) == len(x):
+        return Batch(x[torch.from_numpy(index)])
+    counts = np.bincount(inverse.ravel(), weights=weight, minlength=len(index))
+    counted = counts > 0
+    index, counts = index[counted], counts[counted]
+    equal = np.ptp(counts) <= 1e-12 * counts.max()
+    weights = None if equal else torch.as_tensor(counts / counts.mean(), dtype=x.dtype)
+    return Batch(x[torch.from_numpy(index)], weights)
+
+
+def split(batch: Batch, share: float, seed: int) -> tuple[Batch, Batch | None]:
+    """Rows to train on and rows held out, drawn by ``seed``.
+
+    At least 32 rows are held out where that leaves three quarters of the data.
+    """
+    n = len(batch.x)
+    held = max(round(n * share), min(SMALLEST_VALIDATION, n // 4))
+    if share == 0 or held < FEWEST_ROWS:
+        return batch, None
+    order = torch.randperm(n, generator=torch.Generator().manual_seed(seed))
+    return batch.rows(order[held:]), batch.rows(order[:held])
+
+
+def codes_of(Z: Any, dim: int, grid: tuple[int, ...]) -> Tensor:
+    """(n, dims, *grid) from the user's two-dimensional array of codes."""
+    codes = check_array(Z, dtype=np.float64, input_name="Z")
+    if np.abs(codes).max() > LARGEST_CODE:
+        raise DataError(
+            f"the codes hold values up to {np.abs(codes).max():.3g}, beyond all that a model "
+            "makes. Pass what transform gave."
+        )
+    positions = int(np.prod(grid, dtype=int))
+    if codes.shape[1] > dim * positions or codes.shape[1] % positions:
+        raise ShapeError(
+            f"codes have {dim * positions} columns in this model, got {codes.shape[1]}."
+        )
+    z = torch.tensor(codes, dtype=torch.float32)
+    return z.view(len(z), -1, *grid)
+
+
+def own_network(encoder: Any, decoder: Any, recipe: Recipe, shape: tuple[int, ...]) -> Pair:
+    """The user's own modules as a network; they are copied, as scikit-learn expects."""
+    for module, name in ((encoder, "encoder"), (decoder, "decoder")):
+        if not isinstance(module, nn.Module):
+            raise SpecError(
+                f"{name} must be a torch.nn.Module (pass both encoder and decoder), "
+                f"got {type(module).__name__}."
+            )
+    likelihood = LIKELIHOODS.build(recipe.likelihood, shape=shape)
+    code = CODES.build(recipe.code, dim=1)
+    encoder, decoder = copy.deepcopy((encoder, decoder))
+    return Pair(encoder, decoder, shape, likelihood.params(shape), code.n_params)
+
+
+def check_own_dim(asked: Any, found: int) -> None:
+    """Refuse a ``latent_dim`` that is not what the user's encoder returns."""
+    if asked not in ("auto", found):
+        raise ShapeError(f"latent_dim is {asked}, but the encoder returns codes of {found}.")

@@ -1,0 +1,1 @@
+"""Training: the loop, its plan, its state on disk, and the model directory."""

@@ -1,0 +1,80 @@
+"""Whether training beats the plain start, on rows it does not see."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from isthmus.core.recipe import Recipe
+from isthmus.core.types import Batch
+from isthmus.model import Model
+from isthmus.objective import Objective
+from isthmus.training.plan import Plan
+from isthmus.training.surroundings import own_randomness
+
+JUDGED_ROWS = 2048
+"""Rows trained on that are looked at where none are held out."""
+
+
+class Judge:
+    """Measures a model on the same rows under the same noise every time.
+
+    The measure is the squared error where a code costs nothing, and the loss where it does.
+
+    Parameters
+    ----------
+    model : Model
+    recipe : Recipe
+    data, held : Batch
+        On the device of the model.
+    plan : Plan
+    """
+
+    def __init__(
+        self, model: Model, recipe: Recipe, data: Batch, held: Batch | None, plan: Plan
+    ) -> None:
+        self.model, self.phases, self.plan = model, recipe.phases, plan
+        self.held_out = held is not None
+        self.column = 1 if all(phase.beta == 0 for phase in recipe.phases) else 0
+        self.measure = "squared error" if self.column else "nats"
+        penalised = any(phase.penalties for phase in recipe.phases)
+        self.says_all = not penalised
+        """A penalty asks for what the measure does not know."""
+        if held is None:
+            few = torch.arange(0, len(data.x), -(-len(data.x) // JUDGED_ROWS))
+            held = data.rows(few.to(plan.device))
+        self.batch = held
+
+    @property
+    def selects(self) -> bool:
+        """Whether the weights are chosen by this measure while training."""
+        return self.held_out and self.says_all
+
+    def rows(self, phase: int = -1) -> Tensor:
+        """(n, 2) loss and squared error of each row, per value, under the loss of a phase."""
+        objective = Objective(self.model, self.phases[phase]).to(self.plan.device)
+        with own_randomness(self.plan.seed, self.plan.device):
+            return objective.rows(self.batch)
+
+    def compare(self, start: Tensor) -> tuple[bool, dict[str, Any]]:
+        """Hold the model as it is now against the ``rows`` of its start.
+
+        Returns
+        -------
+        beaten : bool
+            Whether the start is as good, within a standard error of the difference, and is the
+            plain method.
+        found : dict
+            "measure", "trained", "start" and the "margin"; empty where no rows are held out.
+        """
+        before, now = start[:, self.column], self.rows()[:, self.column]
+        gain = before - now
+        margin = float(gain.std(correction=0) / len(gain) ** 0.5)
+        plain = self.model.network.starts_plain and self.says_all
+        beaten = plain and not float(gain.mean()) > margin
+        if not self.held_out:
+            return beaten, {}
+        found = {"trained": float(now.mean()), "start": float(before.mean()), "margin": margin}
+        return beaten, {"measure": self.measure, **found}

@@ -1,0 +1,328 @@
+"""``isthmus``: every verb, and what a user is told when it cannot be done."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import typer.main
+from PIL import Image
+from typer.testing import CliRunner, Result
+
+from isthmus import Autoencoder, load, spec
+from isthmus.apps.cli.main import app
+from isthmus.apps.cli.verbs import Verbs
+from isthmus.data import read
+
+Run = Callable[..., Result]
+COMMAND = [sys.executable, "-m", "isthmus"]
+
+
+def command(*words: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*COMMAND, *map(str, words)], capture_output=True, text=True, check=False)
+
+
+# ------------------------------------------------------------------ the whole way
+
+
+def test_data_become_a_model_and_the_model_is_used_saved_and_compared(
+    run: Run, flowers: Path, tmp_path: Path
+) -> None:
+    model, codes, rebuilt = (tmp_path / n for n in ("m.model", "codes.parquet", "rebuilt.csv"))
+    apart = ("--labels", "species")
+    fitted = run("fit", flowers, "-o", model, "--latent-dim", 2, "--epochs", 2, *apart)
+    assert (fitted.exit_code, fitted.stderr) == (0, f"{flowers}: 150 rows of 4 columns\n")
+    assert run("embed", model, flowers, "-o", codes, *apart).exit_code == 0
+    assert run("reconstruct", model, flowers, "-o", rebuilt, *apart).exit_code == 0
+    judged = run("evaluate", model, flowers, *apart)
+    assert judged.exit_code == 0
+    assert "PCA (2)" in judged.stdout
+    assert "neighbours agree" in judged.stdout
+    assert pd.read_parquet(codes).shape == (150, 2)
+    assert list(pd.read_csv(rebuilt)) == list(pd.read_csv(flowers))[:4]
+
+
+def test_the_real_command_fits_and_says_what_came_of_it(flowers: Path, tmp_path: Path) -> None:
+    model = tmp_path / "m.model"
+    words = ("--labels", "species", "--epochs", 2, "--network", "mlp:widths=[8]", "--quiet")
+    done = command("fit", flowers, "-o", model, *words)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith(f"{model}: codes of ")
+    assert load(model).recipe_.network == spec("mlp", widths=(8,))
+    assert [path.name for path in tmp_path.iterdir()] == ["m.model"]
+
+
+def test_codes_in_a_file_are_those_of_the_library(
+    run: Run, pictures: Path, picture_model: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "codes.npy"
+    told = run("embed", picture_model, pictures, "-o", out, "--labels", "y", "--dims", 2, "--json")
+    assert json.loads(told.stdout) == {"out": str(out), "rows": 60, "dimensions": 2}
+    codes = load(picture_model).transform(read(pictures, labels="y").X, dims=2)
+    np.testing.assert_array_equal(np.load(out), codes)
+
+
+def test_a_folder_of_images_comes_back_as_images_of_the_same_names(
+    run: Run, pictures: Path, tmp_path: Path
+) -> None:
+    before, model, after = (tmp_path / name for name in ("before", "m.model", "after"))
+    before.mkdir()
+    images = read(pictures, labels="y").X
+    for name, image in zip("abcdefghij", images[:10], strict=True):
+        Image.fromarray(image).save(before / f"{name}.png")
+    assert run("fit", before, "-o", model, "--latent-dim", 8, "--recipe", "linear").exit_code == 0
+    assert run("reconstruct", model, before, "-o", after).exit_code == 0
+    assert sorted(path.name for path in after.iterdir()) == [f"{n}.png" for n in "abcdefghij"]
+    back = read(after).X
+    assert back.dtype == np.uint8
+    assert np.abs(back.astype(int) - images[:10]).mean() < np.abs(images[:10] - 127.0).mean() / 5
+
+
+def test_samples_are_written_and_follow_the_seed(
+    run: Run, flower_model: Path, tmp_path: Path
+) -> None:
+    first, same, other = (tmp_path / f"{name}.csv" for name in "abc")
+    for out, seed in ((first, 1), (same, 1), (other, 2)):
+        assert run("sample", flower_model, "-n", 5, "-o", out, "--seed", seed).exit_code == 0
+    assert len(pd.read_csv(first)) == 5
+    assert first.read_bytes() == same.read_bytes() != other.read_bytes()
+
+
+def test_info_tells_what_a_model_is(run: Run, flower_model: Path) -> None:
+    facts = json.loads(run("info", flower_model, "--json").stdout)
+    assert (facts["latent_dim"], facts["epochs"], facts["kind"]) == (2, 2, "table")
+    assert "sepal width (cm)" in facts["columns"]
+    words = run("info", flower_model).stdout
+    assert facts["identity"] in words
+    assert "2 dimensions" in words
+
+
+def test_a_report_is_a_page(run: Run, flowers: Path, flower_model: Path, tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    told = run("report", flower_model, flowers, "-o", page, "--labels", "species", "--json")
+    assert json.loads(told.stdout)["verdict"] in page.read_text(encoding="utf-8")
+
+
+def test_every_parameter_of_the_estimator_is_an_option_of_fit() -> None:
+    fit = typer.main.get_command(app).commands["fit"]  # type: ignore[attr-defined]
+    options = {parameter.name for parameter in fit.params}
+    ours = set(inspect.signature(Autoencoder).parameters)
+    renamed = {"random_state": "seed", "verbose": "quiet"}
+    only_in_python = {"encoder", "decoder"}
+    assert {renamed.get(name, name) for name in ours - only_in_python} <= options
+
+
+def test_every_option_of_fit_reaches_the_model(run: Run, flowers: Path, tmp_path: Path) -> None:
+    model = tmp_path / "m.model"
+    given_ = {
+        "latent_dim": 3, "recipe": "vae", "epochs": 1, "max_time": "1min", "batch_size": 64,
+        "learning_rate": 0.01, "optimizer": "sgd", "weight_decay": 0.1, "gradient_clip": 2.0,
+        "validation": 0.2, "patience": 5, "device": "cpu", "precision": "float32",
+        "kind": "table", "network": "linear", "code": "gaussian", "prior": "normal",
+        "likelihood": "gaussian:scale=column", "corruption": "mask:share=0.5",
+    }  # fmt: skip
+    words = [w for name, v in given_.items() for w in (f"--{name.replace('_', '-')}", v)]
+    told = run("fit", flowers, "-o", model, "--labels", "species", "--seed", 7, *words)
+    assert told.exit_code == 0, told.stderr
+    found = load(model).get_params(deep=False)
+    expected = given_ | {
+        "network": spec("linear"),
+        "code": spec("gaussian"),
+        "prior": spec("normal"),
+        "likelihood": spec("gaussian", scale="column"),
+        "corruption": spec("mask", share=0.5),
+        "random_state": 7,
+    }
+    assert {name: found[name] for name in expected} == expected
+
+
+# ------------------------------------------------------------------ what goes wrong
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ([], "Usage"),
+        (["bogus"], "No such command"),
+        (["fit", "{data}"], "--out"),
+        (["fit", "{data}", "-o", "{new}", "--for", "detect"], "There is: reduce"),
+        (["fit", "{data}", "-o", "{new}", "--for", "tea"], "no job 'tea'"),
+        (["fit", "{data}", "-o", "{new}", "--recipe", "vee"], "Did you mean 'vae'"),
+        (["fit", "{data}", "-o", "{new}", "--corruption", "noise:scal=1"], "Did you mean 'scale'"),
+        (["fit", "{data}", "-o", "{new}", "--corruption", "noise:"], "option=value"),
+        (["fit", "{data}", "-o", "{new}", "--latent-dim", "many"], "'auto'"),
+        (["fit", "{data}", "-o", "{data}"], "not a saved model"),
+        (["embed", "{model}", "{data}", "-o", "codes.xyz"], "'.xyz'"),
+        (["reconstruct", "{model}", "{data}", "-o", "rows.xyz"], "'.xyz'"),
+        (["sample", "{model}", "-n", "0", "-o", "rows.csv"], "-n"),
+        (["report", "{model}", "{data}", "-o", "page.pdf"], ".html"),
+    ],
+)
+def test_wrong_use_exits_with_2_and_says_what_would_be_right(
+    run: Run, words: list[str], expected: str, flowers: Path, flower_model: Path, tmp_path: Path
+) -> None:
+    places = {"data": flowers, "model": flower_model, "new": tmp_path / "new.model"}
+    told = run(*(word.format(**places) for word in words))
+    assert told.exit_code == 2
+    assert expected in told.stderr
+    assert told.stdout == ""
+    assert not places["new"].exists()
+
+
+def test_failed_work_exits_with_1_and_one_clear_line(
+    run: Run, flowers: Path, flower_model: Path, tmp_path: Path
+) -> None:
+    missing = run("evaluate", flower_model, tmp_path / "flwers.csv")
+    no_model = run("embed", tmp_path / "none", flowers, "-o", tmp_path / "codes.csv")
+    for told in (missing, no_model):
+        assert (told.exit_code, told.stdout) == (1, "")
+        assert told.stderr.startswith("error: there is no ")
+        assert told.stderr.count("\n") == 1
+
+
+def test_the_real_command_exits_with_the_same_statuses(flower_model: Path, tmp_path: Path) -> None:
+    assert command("info", flower_model).returncode == 0
+    failed = command("info", tmp_path / "none")
+    assert failed.returncode == 1
+    assert failed.stderr.startswith("error: ")
+    assert "Traceback" not in failed.stderr
+    assert command("inform").returncode == 2
+
+
+def test_a_damaged_model_is_refused_by_name(run: Run, flower_model: Path, tmp_path: Path) -> None:
+    damaged = tmp_path / "damaged.model"
+    shutil.copytree(flower_model, damaged)
+    weights = damaged / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-10])
+    told = run("info", damaged)
+    assert told.exit_code == 1
+    assert "cut short" in told.stderr
+
+
+def test_a_column_of_words_is_named_with_the_option_that_sets_it_apart(
+    run: Run, flowers: Path, tmp_path: Path
+) -> None:
+    told = run("fit", flowers, "-o", tmp_path / "m.model")
+    assert told.exit_code == 1
+    assert told.stderr.endswith("Or set it apart: --labels species.\n")
+
+
+def test_an_out_with_a_wrong_ending_is_refused_before_anything_is_read(
+    run: Run, tmp_path: Path
+) -> None:
+    told = run("embed", tmp_path / "no model", tmp_path / "no data", "-o", tmp_path / "codes.doc")
+    assert told.exit_code == 2
+    assert ".parquet" in told.stderr
+
+
+def test_what_is_at_out_is_kept_when_the_work_fails(
+    run: Run, flowers: Path, flower_model: Path, tmp_path: Path
+) -> None:
+    out, bad = tmp_path / "codes.csv", tmp_path / "bad.csv"
+    out.write_text("precious")
+    bad.write_text(flowers.read_text().replace("5.1,", ",", 1))
+    told = run("embed", flower_model, bad, "-o", out, "--labels", "species")
+    assert told.exit_code == 1
+    assert "sepal length (cm)" in told.stderr
+    assert out.read_text() == "precious"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bad.csv", "codes.csv"]
+
+
+@pytest.fixture
+def broken() -> typer.Typer:
+    """An application with a verb that has a fault."""
+    broken = typer.Typer(cls=Verbs, pretty_exceptions_enable=False)
+
+    @broken.command()
+    def divide() -> None:
+        raise ZeroDivisionError("by nothing\nat all")
+
+    @broken.command()
+    def disk() -> None:
+        raise OSError(28, "No space left on device", "out.csv")
+
+    return broken
+
+
+def test_a_fault_of_the_program_is_a_short_message(broken: typer.Typer) -> None:
+    told = CliRunner().invoke(broken, ["divide"])
+    assert told.exit_code == 1
+    assert told.stderr.splitlines()[0] == "error: ZeroDivisionError: by nothing"
+    assert "--debug" in told.stderr
+
+
+def test_debug_shows_where_a_fault_happened_wherever_it_stands(broken: typer.Typer) -> None:
+    for words in (["--debug", "divide"], ["divide", "--debug"]):
+        told = CliRunner().invoke(broken, words)
+        assert isinstance(told.exception, ZeroDivisionError)
+
+
+def test_a_full_disk_is_not_called_a_fault_of_the_program(broken: typer.Typer) -> None:
+    told = CliRunner().invoke(broken, ["disk"])
+    assert (told.exit_code, told.stderr) == (1, "error: No space left on device: 'out.csv'\n")
+
+
+# ------------------------------------------------------------------ interrupted
+
+
+def interrupt_when_training() -> threading.Thread:
+    """Press Ctrl-C as soon as training listens for it."""
+    idle = signal.getsignal(signal.SIGINT)
+
+    def press() -> None:
+        deadline = time.monotonic() + 60
+        while signal.getsignal(signal.SIGINT) is idle and time.monotonic() < deadline:
+            time.sleep(0.001)
+        time.sleep(0.05)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    thread = threading.Thread(target=press)
+    thread.start()
+    return thread
+
+
+def test_an_interrupted_fit_exits_with_130_and_its_resumption_ends_as_if_undisturbed(
+    run: Run, flowers: Path, tmp_path: Path
+) -> None:
+    model, undisturbed = tmp_path / "m.model", tmp_path / "u.model"
+    words = ("--labels", "species", "--epochs", 300, "--patience", 300)
+    thread = interrupt_when_training()
+    told = run("fit", flowers, "-o", model, *words)
+    thread.join()
+    assert told.exit_code == 130, told.stderr
+    assert told.stderr.endswith("--patience 300 --resume\n")
+    assert [path.name for path in tmp_path.iterdir()] == ["m.model.partial"]
+
+    again = run("fit", flowers, "-o", model, *words)
+    assert again.exit_code == 2
+    assert "--no-resume" in again.stderr
+
+    assert run("fit", flowers, "-o", model, *words, "--resume").exit_code == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["m.model"]
+    assert run("fit", flowers, "-o", undisturbed, *words).exit_code == 0
+    weights = [(path / "model.safetensors").read_bytes() for path in (model, undisturbed)]
+    assert weights[0] == weights[1]
+
+
+def test_a_training_that_was_interrupted_can_be_dropped(
+    run: Run, flowers: Path, tmp_path: Path
+) -> None:
+    model, partial = tmp_path / "m.model", tmp_path / "m.model.partial"
+    partial.write_bytes(b"of another training")
+    words = ("fit", flowers, "-o", model, "--labels", "species", "--epochs", 1)
+    assert run(*words, "--resume").exit_code == 1
+    assert partial.exists()
+    assert run(*words, "--no-resume").exit_code == 0
+    assert not partial.exists()

@@ -1,0 +1,346 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
+
+from isthmus.core.errors import (
+    ColumnsError,
+    DataError,
+    EmptyError,
+    IsthmusError,
+    ModelFileError,
+    SpecError,
+)
+from isthmus.data import Table, modality, modality_from_state
+
+FRAMES = {"pandas": pd.DataFrame, "polars": pl.DataFrame, "pyarrow": pa.table}
+TABLES = arrays(
+    np.float64,
+    array_shapes(min_dims=2, max_dims=2, max_side=12),
+    elements=st.floats(-1e300, 1e300, allow_subnormal=False),
+)
+
+
+@pytest.fixture(params=FRAMES)
+def frame(request: pytest.FixtureRequest) -> Any:
+    return FRAMES[request.param]
+
+
+def fitted(X: Any, support: str = "real") -> Table:
+    table = Table()
+    table.fit(X, support)
+    return table
+
+
+def normal(n: int = 200, p: int = 4) -> np.ndarray[Any, Any]:
+    return np.random.default_rng(0).normal(size=(n, p))
+
+
+# ---------------------------------------------------------------------- there and back
+
+
+@given(TABLES, st.sampled_from(["real", "unit"]))
+def test_what_was_fitted_comes_back_to_float32_accuracy_whatever_its_magnitude(X, support):
+    table = fitted(X, support)
+    x = table.tensor(X)
+    restored = table.restore(x)
+    smallest = np.finfo(np.float32).tiny * table.scale
+    reach = np.abs(X - table.offset).max(0) / 2**22 + np.abs(X).max(0) / 2**50 + smallest
+    assert x.dtype == torch.float32
+    assert torch.isfinite(x).all()
+    assert (np.abs(restored - X) <= reach).all()
+    if support == "unit":
+        assert x.min() >= 0
+        assert x.max() <= 1
+
+
+@given(TABLES, st.sampled_from(["real", "unit"]), st.booleans())
+def test_a_schema_survives_json_and_arrays_exactly(X, support, named):
+    data: Any = pd.DataFrame(X, columns=[f"c{j}" for j in range(X.shape[1])]) if named else X
+    table = fitted(data, support)
+    words, numbers = table.state()
+    again = modality_from_state(json.loads(json.dumps(words)), numbers)
+    assert again.state()[0] == words
+    assert again.names == table.names
+    assert torch.equal(again.tensor(data), table.tensor(data))
+    assert np.array_equal(again.restore(table.tensor(X)), table.restore(table.tensor(X)))
+
+
+@pytest.mark.parametrize(
+    ("given", "returned"),
+    [("float32", "float32"), ("float16", "float32"), ("float64", "float64"), ("int16", "float64")],
+)
+def test_single_precision_comes_back_single_and_all_else_double(given, returned):
+    X = (10 * normal()).astype(given)
+    table = fitted(X)
+    assert table.restore(table.tensor(X)).dtype == returned
+
+
+@pytest.mark.parametrize("given", [">f8", "<f4", "uint8", "bool", "int64"])
+def test_any_numeric_type_and_byte_order_is_read(given):
+    X = (normal() > 0).astype(given)
+    assert torch.equal(fitted(X).tensor(X), fitted(X.astype(float)).tensor(X.astype(float)))
+
+
+def test_a_read_only_or_strided_array_gives_the_same_as_its_copy():
+    X = normal()[::2, ::-1]
+    X.flags.writeable = False
+    assert torch.equal(fitted(X).tensor(X), fitted(X.copy()).tensor(np.asfortranarray(X)))
+
+
+# ---------------------------------------------------------------------- scaling
+
+
+def test_columns_of_their_own_units_are_standardised_one_by_one():
+    X = normal() * [1, 1e6, 1e-6, 1e200] + [5, 1e9, 0, 0]
+    table = fitted(X)
+    assert table.scaling == "columns"
+    assert np.allclose(table.offset, X.mean(0), rtol=1e-12)
+    assert np.allclose(table.tensor(X).std(0, correction=0), 1, atol=1e-5)
+
+
+def test_pixels_stay_in_proportion_under_one_scale():
+    rng = np.random.default_rng(0)
+    X = rng.integers(0, 17, (300, 64)).astype(float)
+    X[:, :3] = 0
+    X[:, 3] = rng.random(300) < 0.01
+    table = fitted(X)
+    assert table.state()[0]["scaling"] == "shared"
+    assert np.ptp(table.scale) == 0
+    assert table.scale[0] == pytest.approx(np.sqrt(X.var(0).mean()))
+    assert np.allclose(table.offset, X.mean(0))
+
+
+def test_seven_columns_of_one_range_are_too_few_to_share_a_scale():
+    X = np.random.default_rng(0).integers(0, 3, (300, 8)).astype(float)
+    assert fitted(X[:, :7]).scaling == "columns"
+    assert fitted(X).scaling == "shared"
+
+
+def test_a_constant_column_keeps_its_unit():
+    X = normal()
+    X[:, 1] = 0.1
+    table = fitted(X)
+    assert table.offset[1] == 0.1
+    assert table.scale[1] == 1
+    assert (table.tensor(X)[:, 1] == 0).all()
+
+
+def test_rounding_noise_is_not_blown_up_to_unit_variance():
+    X = normal()
+    X[:, 1] = 1e6 + 1e-9 * X[:, 1]
+    assert fitted(X).tensor(X)[:, 1].std() < 1e-3
+    single = np.full((200, 1), 0.1, dtype=np.float32)
+    single[::2] = np.nextafter(single[::2], np.float32(1))
+    assert fitted(single).tensor(single).std() < 0.2
+
+
+def test_values_within_zero_and_one_are_left_as_they_are_for_a_unit_likelihood():
+    X = np.random.default_rng(0).random((50, 3))
+    assert torch.equal(fitted(X, "unit").tensor(X), torch.from_numpy(X.astype(np.float32)))
+
+
+def test_other_values_are_brought_to_zero_and_one_and_later_ones_clipped_there():
+    X = normal()
+    table = fitted(X, "unit")
+    x = table.tensor(X)
+    assert x.amin(0).tolist() == [0] * 4
+    assert x.amax(0).tolist() == [1] * 4
+    beyond = table.tensor(10 * X)
+    assert [beyond.min().item(), beyond.max().item()] == [0, 1]
+
+
+def test_a_weight_counts_like_repeated_rows_and_zero_like_absent_ones():
+    X = normal(50)
+    weight = np.arange(50) % 3
+    weighted = Table()
+    spoilt = X.copy()
+    spoilt[weight == 0] = np.nan
+    weighted.fit(spoilt, "real", weight)
+    repeated = fitted(np.repeat(X, weight, axis=0))
+    assert np.allclose(weighted.offset, repeated.offset)
+    assert np.allclose(weighted.scale, repeated.scale)
+
+
+def test_a_row_alone_gives_the_same_bits_as_among_others():
+    X = normal(3000, 50)
+    table = fitted(X)
+    assert torch.equal(table.tensor(X)[2999:], table.tensor(X[2999:]))
+
+
+# ---------------------------------------------------------------------- frames
+
+
+def test_a_frame_is_read_by_name_and_written_back_by_name(frame):
+    data: dict[str, list[Any]] = {"a": [1, 2, 4], "b": [True, False, True], "c": [0.5, 0.25, -1.0]}
+    table = fitted(frame(data))
+    assert table.names == ["a", "b", "c"]
+    other_order = frame({name: data[name] for name in "cab"})
+    assert torch.equal(table.tensor(other_order), table.tensor(frame(data)))
+    back = table.frame(table.tensor(frame(data)))
+    assert back is not None
+    assert list(back) == ["a", "b", "c"]
+    assert np.allclose(back["a"], data["a"])
+    assert fitted(normal()).frame(torch.zeros(2, 4)) is None
+
+
+def test_a_missing_or_an_unknown_column_is_named(frame):
+    table = fitted(frame({"age": [1, 2], "b": [1.0, 3.0]}))
+    with pytest.raises(ColumnsError, match=r"fitted on 2 columns, got 1 \(missing: 'age'\)"):
+        table.tensor(frame({"b": [1.0]}))
+    with pytest.raises(ColumnsError, match=r"got 3 \(not known: 'Age'\)"):
+        table.tensor(frame({"age": [1], "b": [1.0], "Age": [1]}))
+    with pytest.raises(ColumnsError, match=r"missing: 'age'; not known: 'Age'"):
+        table.tensor(frame({"b": [1.0], "Age": [1]}))
+    with pytest.raises(ColumnsError, match="fitted on 2 columns, got 5"):
+        table.tensor(np.ones((2, 5)))
+
+
+def test_missing_values_are_counted_by_column(frame):
+    with pytest.raises(DataError, match=r"column 'age' has 2 missing values \(NaN\)"):
+        fitted(frame({"age": [1, None, None], "b": [1, 2, 3]}))
+    with pytest.raises(DataError, match=r"column 'b' has 1 missing value .* and 1 infinite value"):
+        fitted(frame({"b": [1.0, float("nan"), float("-inf")]}))
+    table = fitted(frame({"b": [1.0, 2.0]}))
+    with pytest.raises(DataError, match="column 'b' has 1 missing value"):
+        table.tensor(frame({"b": [1.0, None]}))
+
+
+def test_text_is_refused_with_what_to_do(frame):
+    with pytest.raises(DataError, match=r"column 'sex' holds text.*[Dd]rop.*encode"):
+        fitted(frame({"age": [1, 2], "sex": ["f", "m"]}))
+
+
+def test_a_column_of_nothing_is_a_column_of_missing_values(frame):
+    with pytest.raises(DataError, match="column 'a' has 2 missing values"):
+        fitted(frame({"a": [None, None], "b": [1, 2]}))
+
+
+def test_nullable_categorical_and_decimal_columns_of_pandas_and_polars_are_understood():
+    whole = pd.DataFrame({"a": pd.array([1, 2], dtype="Int64")})
+    assert np.allclose(fitted(whole).offset, 1.5)
+    gap = pd.DataFrame({"a": pd.array([1, None], dtype="Int64")})
+    with pytest.raises(DataError, match="column 'a' has 1 missing value"):
+        fitted(gap)
+    with pytest.raises(DataError, match="column 'a' holds categories"):
+        fitted(pd.DataFrame({"a": pd.Categorical(["x", "y"])}))
+    assert np.allclose(fitted(pl.DataFrame({"a": [1, 2]}).lazy()).offset, 1.5)
+    assert np.allclose(
+        fitted(pl.DataFrame({"a": [1, 2]}, schema={"a": pl.Decimal(9, 2)})).offset, 1.5
+    )
+
+
+def test_columns_that_cannot_be_told_apart_are_refused():
+    with pytest.raises(DataError, match="'a'"):
+        fitted(pd.DataFrame([[1, 2]], columns=["a", "a"]))
+    with pytest.raises(DataError, match="'a'"):
+        fitted(pa.table([[1.0], [2.0]], names=["a", "a"]))
+    with pytest.raises(DataError, match="some column names are text"):
+        fitted(pd.DataFrame([[1, 2]], columns=["a", 3]))
+
+
+def test_numbered_columns_are_columns_without_names():
+    table = fitted(pd.DataFrame(normal()))
+    assert table.names is None
+    assert torch.equal(table.tensor(pd.DataFrame(normal())), table.tensor(normal()))
+
+
+# ---------------------------------------------------------------------- what is refused
+
+
+@pytest.mark.parametrize(
+    ("X", "error", "words"),
+    [
+        (
+            np.array([[1, np.nan], [np.inf, np.nan]]),
+            DataError,
+            "column 0 has 1 infinite value; col",
+        ),
+        (np.zeros((0, 3)), EmptyError, "no rows"),
+        (np.zeros((3, 0)), EmptyError, "no columns"),
+        (np.zeros(3), DataError, "Reshape your data"),
+        (np.zeros((3, 2, 2)), DataError, r"reshape\(len\(X\), -1\)"),
+        ([["a", "b"]], DataError, "text"),
+        (np.array([["a", 1.0]], dtype=object), DataError, "not numbers"),
+        (np.array([[1j]]), DataError, "complex"),
+        ([[1, 2], [3]], DataError, "different sizes"),
+        (np.array([["2020-01-01"]], dtype="datetime64"), DataError, "datetime64"),
+        (np.ma.masked_equal([[1.0, 2.0], [3.0, 4.0]], 3), DataError, "column 0 has 1 missing"),
+        (None, DataError, "two dimensions"),
+        ("table.csv", DataError, "text"),
+    ],
+)
+def test_what_is_no_table_of_numbers_is_refused_in_plain_words(X, error, words):
+    with pytest.raises(error, match=words):
+        fitted(X)
+
+
+def test_sparse_matrices_and_units_gone_wrong_are_refused():
+    sparse = pytest.importorskip("scipy.sparse")
+    with pytest.raises(DataError, match="toarray"):
+        fitted(sparse.eye(3).tocsr())
+    with pytest.raises(DataError, match="column 1 has values up to"):
+        fitted(normal(p=2)).tensor(np.array([[0.0, 1e300]]))
+    with pytest.raises(DataError, match="column 0 has values up to 1e\\+20"):
+        fitted(normal(p=2)).tensor(np.array([[1e20, 0.0]]))
+    with pytest.raises(DataError, match="weights"):
+        Table().fit(normal(3), "real", np.array([1.0, -1.0, 1.0]))
+
+
+def test_objects_and_tensors_that_hold_numbers_are_read():
+    X = normal()
+    for same in (X.astype(object), torch.from_numpy(X), torch.from_numpy(X).requires_grad_()):
+        assert torch.equal(fitted(same).tensor(X), fitted(X).tensor(X))
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.floats() | st.text(max_size=3) | st.integers(),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=2), inner),
+        max_leaves=12,
+    )
+)
+def test_whatever_is_passed_is_fitted_or_refused_by_an_error_of_ours(X):
+    try:
+        kind = modality(X)
+        kind.fit(X)
+    except IsthmusError:
+        return
+    assert torch.isfinite(kind.tensor(X)).all()
+
+
+def test_the_kind_is_guessed_or_the_choices_are_said(frame):
+    assert modality(frame({"a": [1]})).kind == "table"
+    assert modality([[1, 2], [3, 4]]).kind == "table"
+    assert modality(np.zeros((2, 8, 8))).kind == "images"
+    assert modality(np.zeros((2, 8, 8, 3))).kind == "images"
+    assert modality(np.zeros((2, 8, 8)), "table").kind == "table"
+    with pytest.raises(DataError, match="DataFrame or an array"):
+        modality(np.zeros(3))
+    with pytest.raises(SpecError, match="Did you mean 'table'"):
+        modality(np.zeros((2, 2)), "tabel")
+
+
+@pytest.mark.parametrize("lost", ["columns", "names", "support", "dtypes"])
+def test_a_damaged_schema_is_refused(lost):
+    words, numbers = fitted(normal()).state()
+    with pytest.raises(ModelFileError, match="table schema"):
+        modality_from_state({k: v for k, v in words.items() if k != lost}, numbers)
+
+
+def test_a_schema_whose_parts_do_not_fit_together_is_refused():
+    words, numbers = fitted(normal()).state()
+    with pytest.raises(ModelFileError, match="different lengths"):
+        modality_from_state({**words, "columns": 3}, numbers)
+    with pytest.raises(ModelFileError, match="unknown kind"):
+        modality_from_state({**words, "kind": "sound"}, numbers)

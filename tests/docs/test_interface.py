@@ -1,0 +1,112 @@
+"""docs/interface.md and the code say the same, in both directions."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import typer.main
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+
+import isthmus
+from isthmus import Autoencoder
+from isthmus.apps.cli.main import app
+
+PAGE = (Path(__file__).parents[2] / "docs" / "interface.md").read_text(encoding="utf-8")
+
+
+def words(title: str, state: str) -> dict[str, str]:
+    """The first cell of each row in a section whose last cell is ``state``: its name, and all."""
+    section = re.split(r"^## ", PAGE, flags=re.MULTILINE)
+    [body] = [text for text in section if text.startswith(f"{title}\n")]
+    rows = [line.strip("| ").split(" | ") for line in body.splitlines() if line.startswith("| `")]
+    assert rows, f"no table under '{title}'"
+    assert all(row[-1] in ("now", "planned") for row in rows), f"a row of '{title}' has no state"
+    found = [row[0].strip("`") for row in rows if row[-1] == state]
+    return {re.split(r"[( ]", cell.removeprefix("isthmus "))[0]: cell for cell in found}
+
+
+def own_methods() -> dict[str, inspect.Signature]:
+    theirs = {
+        name
+        for base in (ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
+        for name in dir(base)
+    }
+    return {
+        name: inspect.signature(method)
+        for name, method in inspect.getmembers(Autoencoder, inspect.isfunction)
+        if not re.match(r"_|set_\w+_request$", name) and name not in theirs
+    }
+
+
+def commands() -> dict[str, Any]:
+    group: Any = typer.main.get_command(app)
+    return group.commands
+
+
+def test_every_public_name_is_on_the_page_and_every_name_on_the_page_is_public():
+    page = {**words("Classes", "now"), **words("Functions and data", "now")}
+    public = {name for name in isthmus.__all__ if not name.startswith("_")}
+    assert set(page) == public
+    for name in public:
+        assert getattr(isthmus, name) is not None
+
+
+def test_every_method_is_on_the_page_with_its_parameters():
+    page = words("Methods of Autoencoder", "now")
+    methods = own_methods()
+    assert set(page) == set(methods)
+    for name, signature in methods.items():
+        taken = [
+            str(p.replace(annotation=inspect.Parameter.empty))
+            for p in list(signature.parameters.values())[1:]
+        ]
+        assert page[name] == f"{name}({', '.join(taken)})"
+
+
+def test_every_parameter_is_on_the_page_and_every_parameter_on_the_page_exists():
+    assert set(words("Parameters", "now")) == set(Autoencoder().get_params())
+
+
+def test_every_attribute_on_the_page_is_there_after_fit_and_every_other_is_private():
+    pandas = pytest.importorskip("pandas")
+    X = pandas.DataFrame(np.random.default_rng(0).normal(size=(40, 3)), columns=["a", "b", "c"])
+    fitted = Autoencoder(latent_dim=2, epochs=1).fit(X)
+    page = set(words("What fit leaves", "now"))
+    for name in page:
+        assert getattr(fitted, name) is not None
+    assert {name for name in vars(fitted) if re.fullmatch(r"[a-z]\w*_", name)} <= page
+
+
+def test_every_command_is_on_the_page_and_every_command_on_the_page_exists():
+    assert set(words("Command line", "now")) == set(commands())
+
+
+def test_every_option_is_on_the_page_and_every_option_on_the_page_exists():
+    group: Any = typer.main.get_command(app)
+    taken = {
+        option
+        for command in (group, *group.commands.values())
+        for parameter in command.params
+        for option in (*parameter.opts, *parameter.secondary_opts)
+        if option.startswith("--")
+    }
+    page = set(words("Options of the command line", "now"))
+    parameters = {"--" + name.replace("_", "-") for name in words("Parameters", "now")}
+    assert page <= taken
+    assert taken <= page | parameters
+    assert not taken & set(words("Options of the command line", "planned"))
+
+
+@pytest.mark.parametrize(
+    "title",
+    ["Classes", "Functions and data", "Methods of Autoencoder", "Parameters", "Command line"],
+)
+def test_nothing_that_is_planned_is_there_already(title):
+    planned = set(words(title, "planned"))
+    there = {*isthmus.__all__, *own_methods(), *Autoencoder().get_params(), *commands()}
+    assert not planned & there

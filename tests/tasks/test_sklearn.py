@@ -1,0 +1,14 @@
+"""``Autoencoder`` behaves as scikit-learn's own estimators do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from isthmus import Autoencoder
+
+
+@parametrize_with_checks([Autoencoder(latent_dim=2, epochs=4)])
+def test_autoencoder_keeps_the_conventions_of_scikit_learn(estimator: Any, check: Any) -> None:
+    check(estimator)
