@@ -71,6 +71,11 @@ def settings_of(estimator: Autoencoder) -> Settings:
     elif size is not None:
         size = positive_int(size, "batch_size")
     resume = estimator.resume
+    if resume is not None and estimator.random_state is None:
+        raise SpecError(
+            "random_state=None draws a new seed each time, so there is nothing to go on with. "
+            "Set random_state to a number to use resume."
+        )
     if resume is not None and not isinstance(resume, (str, PathLike)):
         raise SpecError(f"resume must be the path of a file, got {resume!r}.")
     settings = Settings(

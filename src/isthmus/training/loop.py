@@ -44,8 +44,8 @@ ROLLBACK_RATE = 0.3
 MOST_DIVERGENCES, DIVERGED_RATE = 8, 0.1
 SMALLEST_FACTOR = 0.02
 """Of the planned learning rate: where that gains nothing, training stops."""
-DIVERGED = 1000.0
-"""Nats per value above the start from which a run counts as diverged."""
+DIVERGED, DIVERGED_TIMES = 100.0, 10.0
+"""Nats per value above the start, and times the start, from which a run counts as diverged."""
 
 
 def train(
@@ -125,6 +125,7 @@ class Run:
         self.best_loss, self.patient_since = float("inf"), 0
         self.best: dict[str, Tensor] = {}
         self.start_weights: dict[str, Tensor] = {}
+        self.phase_start: dict[str, Tensor] = {}
         self.losses: dict[str, list[Tensor]] = {}
         self.history: list[dict[str, Any]] = []
         self.events: list[str] = []
@@ -170,6 +171,7 @@ class Run:
         self.epochs = max(1, round(self.plan.epochs * phase.share / total))
         self.max_time = self.plan.max_time and self.plan.max_time * phase.share / total
         self.phase_began = self._seconds() if index else 0.0
+        self.phase_start = _copied(self.model)
         self._make_optimisers()
         self._count_start()
 
@@ -272,7 +274,7 @@ class Run:
         """To the best weights, and on from there at a lower learning rate."""
         self.rate_factor *= rate
         self.patient_since = self.epoch
-        self.model.load_state_dict(self.best or self.start_weights)
+        self.model.load_state_dict(self.best or self.phase_start)
         self._make_optimisers()
 
     def _roll_back(self, loss: float) -> None:
@@ -359,6 +361,7 @@ class Run:
         groups = {
             "model": dict(self.model.state_dict()),
             "best": self.best,
+            "phase_start": self.phase_start,
             "penalties": dict(self.objective.penalties.state_dict()),
             "optimiser": state_tensors(self.optimisers),
             "random": rng_state(self.plan.device),
@@ -377,7 +380,7 @@ class Run:
         self.model.load_state_dict(groups["model"])
         self.objective.penalties.load_state_dict(groups.get("penalties", {}))
         restore_state(self.optimisers, groups.get("optimiser", {}))
-        self.best = groups.get("best", {})
+        self.best, self.phase_start = groups.get("best", {}), groups["phase_start"]
         losses = groups.get("losses", {})
         self.losses = {name: list(values.to(device)) for name, values in losses.items()}
         set_rng_state(groups["random"], device)
@@ -403,4 +406,6 @@ def _copied(model: nn.Module) -> dict[str, Tensor]:
 
 
 def _sound(loss: float, first: float) -> bool:
-    return bool(torch.isfinite(torch.tensor(loss))) and loss < first + DIVERGED
+    return bool(torch.isfinite(torch.tensor(loss))) and (
+        loss < first + max(DIVERGED, DIVERGED_TIMES * abs(first))
+    )

@@ -142,7 +142,7 @@ OPTIMIZERS: dict[str, Kind] = {
     ),
     "rmsprop": Kind(lambda groups, rate: [RMSprop(groups, lr=rate)], 1e-3),
     "lion": Kind(lambda groups, rate: [Lion(groups, lr=rate)], 3e-4, decoupled=True),
-    "muon": Kind(_muon, 3e-3, decoupled=True),
+    "muon": Kind(_muon, 1e-2),
 }
 """Besides those above: Sutskever et al. 2013,
 https://proceedings.mlr.press/v28/sutskever13.html; Tieleman & Hinton 2012; Jordan et al. 2024, https://kellerjordan.github.io/posts/muon/."""
