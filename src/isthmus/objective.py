@@ -46,7 +46,8 @@ class Objective(nn.Module):
         seen, target = self.corruption(batch)
         step = self.model(target, seen)
         per_row = self.values * len(target.x)
-        nll = step.costs.sum() / per_row
+        whole = step.costs.numel() == per_row
+        nll = step.costs.mean() if whole else step.costs.sum() / per_row
         parts = {"nll": nll.detach()}
         total = nll if self.fit == 1 else self.fit * nll
         if self.beta:

@@ -44,7 +44,8 @@ class Gaussian(Likelihood):
     def nll(self, params: Tensor, x: Tensor) -> Tensor:
         log_scale = self.log_scale.clamp(min=math.log(MIN_SCALE))
         squared = F.mse_loss(params, x, reduction="none")
-        return torch.addcmul(log_scale + HALF_LOG_2PI, squared, 0.5 * (-2 * log_scale).exp())
+        precision = (-2 * log_scale).exp()
+        return torch.addcmul(log_scale + HALF_LOG_2PI, squared, precision, value=0.5)
 
     def mean(self, params: Tensor) -> Tensor:
         return params

@@ -10,8 +10,6 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 from torch.optim import SGD, RMSprop
-from torch.optim.adam import adam
-from torch.optim.adamw import adamw
 
 from isthmus.core.errors import SpecError
 
@@ -53,7 +51,7 @@ class FusedAdam:
     """Adam and AdamW in one kernel a step, without the bookkeeping around torch's own classes.
 
     That bookkeeping takes as long at every step as a whole step of a small network, and a second
-    or two to import. The arithmetic is torch's.
+    or two to import. The kernel is torch's; it counts the steps of a group once.
 
     Parameters
     ----------
@@ -67,16 +65,14 @@ class FusedAdam:
 
     def __init__(self, groups: Groups, lr: float, decoupled: bool = False) -> None:
         self.param_groups = [{"lr": lr, "weight_decay": 0.0, **group} for group in groups]
-        self.kernel = adamw if decoupled else adam
-        self.state: dict[Tensor, dict[str, Tensor]] = {
-            p: {
-                "step": torch.zeros((), dtype=torch.float32, device=p.device),
-                "exp_avg": torch.zeros_like(p),
-                "exp_avg_sq": torch.zeros_like(p),
-            }
-            for group in self.param_groups
-            for p in group["params"]
-        }
+        self.kernel = torch._fused_adamw_ if decoupled else torch._fused_adam_
+        self.state: dict[Tensor, dict[str, Tensor]] = {}
+        for group in self.param_groups:
+            for p in group["params"]:
+                mean, square = torch.zeros_like(p), torch.zeros_like(p)
+                self.state[p] = {"exp_avg": mean, "exp_avg_sq": square}
+            first = group["params"][0]
+            self.state[first]["step"] = torch.zeros((), device=first.device)
 
     @torch.no_grad()
     def step(self) -> None:
@@ -84,20 +80,20 @@ class FusedAdam:
         for group in self.param_groups:
             params = [p for p in group["params"] if p.grad is not None]
             states = [self.state[p] for p in params]
+            step = self.state[group["params"][0]]["step"].add_(1)
             self.kernel(
                 params,
                 [p.grad for p in params],
                 [state["exp_avg"] for state in states],
                 [state["exp_avg_sq"] for state in states],
                 [],
-                [state["step"] for state in states],
-                fused=True,
-                amsgrad=False,
+                [step] * len(params),
+                lr=group["lr"],
                 beta1=0.9,
                 beta2=0.999,
-                lr=group["lr"],
                 weight_decay=group["weight_decay"],
                 eps=1e-8,
+                amsgrad=False,
                 maximize=False,
             )
 
