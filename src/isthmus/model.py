@@ -67,6 +67,11 @@ class Model(nn.Module):
         """The grid of the code, ``()`` for a vector."""
         return self.network.grid(self.shape)
 
+    @property
+    def starts_plain(self) -> bool:
+        """Whether the model is PCA before it is trained."""
+        return self.network.starts_plain and self.likelihood.starts_plain
+
     def forward(self, target: Batch, seen: Batch | None = None) -> Step:
         """One pass: what is seen is encoded, what is decoded is held against the target."""
         seen = without_gaps(target if seen is None else seen)

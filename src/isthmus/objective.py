@@ -45,35 +45,38 @@ class Objective(nn.Module):
         """The loss of one batch, per value, and its terms."""
         seen, target = self.corruption(batch)
         step = self.model(target, seen)
-        per_row = self.values * len(target.x)
-        whole = step.costs.numel() == per_row
-        nll = step.costs.mean() if whole else step.costs.sum() / per_row
+        n_values = self.values * len(target.x)
+        whole = step.costs.numel() == n_values
+        nll = step.costs.mean() if whole else step.costs.sum() / n_values
         parts = {"nll": nll.detach()}
         total = nll if self.fit == 1 else self.fit * nll
         if self.beta:
-            rate = self._mean(step.code.rate, batch) / self.values
+            rate = weighed(step.code.rate, batch).mean() / self.values
             parts["rate"] = rate.detach()
             total = total + self.beta * rate
         if self.model.code.has_aux:
-            total = total + self._mean(step.code.aux, batch) / self.values
+            total = total + weighed(step.code.aux, batch).mean() / self.values
         for name, penalty in self.penalties.items():
             assert isinstance(penalty, Penalty)
             value = penalty(self.model, step)
-            value = self._mean(value, batch) if value.ndim else value
+            value = weighed(value, batch).mean() if value.ndim else value
             parts[name] = value.detach()
             total = total + penalty.weight * value
         return Loss(total, parts)
 
     def rows(self, batch: Batch) -> Tensor:
-        """(n, 2) the loss and the squared error of each row, per value and without noise.
+        """(n, 2) the loss and the squared error of each row, per value.
 
-        Penalties are left out: they need not be sums over rows.
+        A code draws as in training, so that its rate and what it buys are of one draw. Penalties
+        are left out: they need not be sums over rows.
         """
 
         def run(*parts: Tensor | None) -> Tensor:
+            self.model.code.train()
             seen, target = self.corruption(Batch(*parts))  # type: ignore[arg-type]
             step = self.model(target, seen)
-            loss = self.fit * step.nll + self.beta * step.code.rate
+            rate = weighed(step.code.rate, target)
+            loss = self.fit * step.nll + self.beta * rate
             error = (self.model.likelihood.mean(step.params) - target.x).square()
             if target.weight is not None:
                 error = error * like(target.weight, error)
@@ -82,9 +85,9 @@ class Objective(nn.Module):
         with torch.inference_mode():
             return self.model.by_blocks(run, *batch)
 
-    def _mean(self, rows: Tensor, batch: Batch) -> Tensor:
-        """The mean over rows, by their weight; a row is as heavy as its heaviest value."""
-        if batch.weight is None:
-            return rows.mean()
-        weight = batch.weight if batch.weight.ndim == 1 else batch.weight.flatten(1).amax(1)
-        return (rows * weight).mean()
+
+def weighed(rows: Tensor, batch: Batch) -> Tensor:
+    """(B,) rows times their weight; a row is as heavy as its heaviest value."""
+    if batch.weight is None:
+        return rows
+    return rows * (batch.weight if batch.weight.ndim == 1 else batch.weight.flatten(1).amax(1))

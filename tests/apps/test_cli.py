@@ -326,3 +326,14 @@ def test_a_training_that_was_interrupted_can_be_dropped(
     assert partial.exists()
     assert run(*words, "--no-resume").exit_code == 0
     assert not partial.exists()
+
+
+def test_fit_has_the_defaults_of_the_estimator() -> None:
+    command = typer.main.get_command(app).commands["fit"]  # type: ignore[attr-defined]
+    parameters = inspect.signature(Autoencoder).parameters
+    shared = [option for option in command.params if option.name in parameters]
+    given = [option for option in shared if option.default not in (None, "", ())]
+    assert {"latent_dim", "validation", "optimizer"} <= {option.name for option in given}
+    for option in given:
+        if option.name not in ("resume", "verbose"):
+            assert str(option.default) == str(parameters[option.name].default), option.name

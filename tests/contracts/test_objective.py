@@ -58,6 +58,7 @@ def test_the_loss_of_each_row_adds_up_to_the_loss_of_all(
     made = model(code, likelihood)
     phase, batch = Phase(corruption=spec(corruption)), Batch(torch.rand(128, *SHAPE))
     objective = Objective(made, phase).eval()
+    made.code.train()
     torch.manual_seed(2)
     together = objective(batch).total
     torch.manual_seed(2)

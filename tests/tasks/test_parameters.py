@@ -198,3 +198,23 @@ def test_a_refused_refit_leaves_the_fitted_model_as_it_was() -> None:
         ae.set_params(optimizer="adamw", device="auto", validation=0.1)
         assert np.array_equal(ae.transform(X), before)
         assert ae.history_ is history
+
+
+def test_options_without_a_name_go_to_the_recipes_own_part() -> None:
+    ae = Autoencoder(2, recipe="denoising", epochs=1).set_params(corruption__scale=0.1)
+    assert ae.fit(X).recipe_.phases[0].corruption == spec("noise", scale=0.1)
+
+
+def test_a_recipe_that_is_not_trained_refuses_what_it_would_ignore() -> None:
+    with pytest.raises(SpecError, match="not trained"):
+        Autoencoder(2, recipe="linear", corruption="noise").fit(X)
+
+
+def test_a_fitted_model_is_left_ready_for_use() -> None:
+    assert not Autoencoder(2, epochs=1).fit(X).model_.training
+
+
+def test_the_whole_batch_at_every_step_is_not_out_of_patience_before_it_is_judged() -> None:
+    ae = Autoencoder(2, batch_size="full", epochs=30).fit(X)
+    assert ae.n_iter_ == 30
+    assert not ae.events_

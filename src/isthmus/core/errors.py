@@ -11,9 +11,9 @@ IsthmusError
 ├── NotFittedError      used before ``fit``                   (also scikit-learn's)
 ├── TrainingError       training failed: diverged, or cannot be resumed
 └── ModelFileError      a saved model that cannot be trusted or read
-├── TamperedError   its content is not what its hash says
-├── TruncatedError  files or bytes are missing
-└── NewerError      written by a newer version than this one
+    ├── TamperedError   its content is not what its hash says
+    ├── TruncatedError  files or bytes are missing
+    └── NewerError      written by a newer version than this one
 """
 
 from __future__ import annotations

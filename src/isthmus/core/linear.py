@@ -51,12 +51,14 @@ def principal_components(x: Tensor, k: int, weight: Tensor | None = None) -> Com
         rows = (x.double() - mean) * root.double()
         values, vectors = torch.linalg.eigh(rows @ rows.T)
         variance, left = values.flip(0)[:k], vectors.flip(1)[:, :k]
-        axes = torch.nn.functional.normalize((left.T @ rows), dim=1)
+        axes = torch.linalg.qr((left.T @ rows).T).Q.T
         total = values.sum()
     else:
         rows = (x - mean.to(x.dtype)) * root
         with torch.random.fork_rng(devices=[x.device] if x.is_cuda else []):
-            torch.manual_seed(0)
+            torch.default_generator.manual_seed(0)
+            if x.is_cuda:
+                torch.cuda.manual_seed(0)
             _, scale, right = torch.svd_lowrank(rows, q=min(k + 10, n, p), niter=4)
         axes, variance, total = right.T[:k], scale[:k].square(), rows.square().sum()
     largest = axes.gather(1, axes.abs().argmax(1, keepdim=True))

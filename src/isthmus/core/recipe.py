@@ -89,19 +89,22 @@ class Recipe:
         penalties: tuple[Spec, ...] | None = None,
     ) -> Recipe:
         """The same recipe with the given parts in place of its own."""
-        code = code or self.code
+        code = _over(self.code, code)
         if prior is not None:
-            code = code.with_options(prior=prior)
+            before = Spec.from_json(code.options.get("prior", "normal"))
+            code = code.with_options(prior=_over(before, prior))
         phases = self.phases
         if corruption is not None:
-            phases = tuple(replace(phase, corruption=corruption) for phase in phases)
+            phases = tuple(
+                replace(phase, corruption=_over(phase.corruption, corruption)) for phase in phases
+            )
         if penalties is not None:
             phases = tuple(replace(phase, penalties=penalties) for phase in phases)
         return replace(
             self,
-            network=network or self.network,
+            network=_over(self.network, network),
             code=code,
-            likelihood=likelihood or self.likelihood,
+            likelihood=_over(self.likelihood, likelihood),
             phases=phases,
         )
 
@@ -132,6 +135,13 @@ class Recipe:
         if "phases" in given:
             given["phases"] = tuple(Phase.from_json(phase) for phase in given["phases"])
         return Recipe(**given)
+
+
+def _over(own: Spec, asked: Spec | None) -> Spec:
+    """The part asked for; options without a kind go to the recipe's own part."""
+    if asked is None:
+        return own
+    return own.with_options(**asked.options) if asked.kind == AUTO.kind else asked
 
 
 def _refuse_unknown(data: Mapping[str, Any], cls: type[Any]) -> None:

@@ -76,6 +76,6 @@ class Loss(NamedTuple):
     """The loss of one batch."""
 
     total: Tensor
-    """() nats per row, what is minimised."""
+    """() nats per value, what is minimised."""
     parts: dict[str, Tensor]
     """Its terms by name, () each, detached."""

@@ -105,6 +105,8 @@ class Likelihood(nn.Module, ABC):
     n_params: ClassVar[int] = 1
     support: ClassVar[str] = "real"
     """Where x lives: "real" or "unit" (0 to 1); the data are scaled accordingly."""
+    starts_plain: ClassVar[bool] = False
+    """Whether least squares up to ``guess`` is the plain method itself, as under a Gaussian."""
     levels: tuple[int, ...] = ()
     """Per column: 0 for a number, else how many categories; () where all are numbers."""
 

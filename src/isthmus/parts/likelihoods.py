@@ -31,6 +31,8 @@ class Gaussian(Likelihood):
         One learned scale for all values; one for each; or a fixed one.
     """
 
+    starts_plain = True
+
     def __init__(self, shape: Shape, scale: str | float = "shared") -> None:
         super().__init__()
         if isinstance(scale, str) and scale not in ("shared", "column"):
@@ -51,7 +53,7 @@ class Gaussian(Likelihood):
         return params
 
     def draw(self, params: Tensor) -> Tensor:
-        return params + torch.randn_like(params) * self.log_scale.exp()
+        return params + torch.randn_like(params) * self.log_scale.exp().clamp(min=MIN_SCALE)
 
     def guess(self, x: Tensor) -> Tensor:
         return x

@@ -63,7 +63,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     epochs : int, optional
         By default enough for about 800 steps, 20 to 200 epochs.
     max_time : float or str, optional
-        Seconds, or "90s", "2min", "1h": training fills that time and no more.
+        Seconds, or "90s", "2min", "1h": training takes that long at most, and less where it has
+        run 400 epochs or validation gets no better.
     batch_size : int or "full", optional
     learning_rate, weight_decay, gradient_clip : float, optional
         The rate at its peak; it rises over a quarter of the run and falls to zero.
@@ -203,7 +204,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         model = self._built(recipe, batch, settings.seed)
         patch = model.network.stride if model.grid else 0
         plain = PCA.fit(batch.x, model.dim, batch.weight, patch)
-        data, held = checks.split(batch, share, settings.seed)
+        data, held = checks.split(batch, share if recipe.phases else 0.0, settings.seed)
         with progress_bar(self.verbose) as show:
             outcome = train(
                 model,
@@ -217,6 +218,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             )
         if outcome.kept == "start" and held is not None:
             model.start(batch.to(outcome.plan.device))
+        model.eval()
         self.recipe_, self.kind_, self.model_, self.plain_ = recipe, kind, model, plain
         self.latent_dim_ = model.dim
         self._conclude(outcome)
@@ -280,9 +282,10 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         self._check_fitted()
         dims = None if dims is None else positive_int(dims, "dims", self.latent_dim_)
         x, dtype = self._tensor(X)
+        codes = self._out(self.model_.encode(x, dims=dims).flatten(1), dtype)
         if _get_output_config("transform", self)["dense"] != "default":
             NARROWED.set(dims)
-        return self._out(self.model_.encode(x, dims=dims).flatten(1), dtype)
+        return codes
 
     def get_feature_names_out(self, input_features: Any = None) -> Array:
         """Names of the columns that ``transform`` returns: autoencoder0, autoencoder1, ...
@@ -350,7 +353,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         ----------
         n : int
         random_state : int, optional
-            By default the estimator's own: the same rows every time.
+            By default the estimator's own: with a number, the same rows every time.
 
         Returns
         -------

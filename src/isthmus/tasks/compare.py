@@ -96,7 +96,7 @@ def _verdict(model: Autoencoder, ours: Tensor, plain: Tensor) -> tuple[str, bool
     n = f"{len(ours)} rows" if len(ours) > 1 else "one row, too few to tell"
     if len(ours) < 2:
         gain = gain._replace(error=abs(gain.value))
-    is_plain = model.kept_ == "start" and model.model_.network.starts_plain
+    is_plain = model.kept_ == "start" and model.model_.starts_plain
     if is_plain and abs(gain.value) <= max(2 * gain.error, 1e-3 * b):
         why = "it was not trained" if not model.history_ else "training did not beat it"
         return f"No better than {name}: this model is the plain method, since {why}.", True

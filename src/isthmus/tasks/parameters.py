@@ -126,6 +126,11 @@ def recipe_of(estimator: Autoencoder) -> Recipe:
         corruption=given(estimator.corruption),
         penalties=None if penalties is None else tuple(Spec.from_json(p) for p in penalties),
     )
+    if not chosen.phases and (estimator.corruption is not None or penalties):
+        raise SpecError(
+            "this recipe is not trained, so it takes neither corruption nor penalties. "
+            "Leave them out, or choose another recipe."
+        )
     named: list[tuple[Registry[Any], Spec]] = [
         (NETWORKS, chosen.network),
         (CODES, chosen.code),

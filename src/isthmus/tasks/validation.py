@@ -51,6 +51,7 @@ def support_of(recipe: Recipe) -> str:
 
 def checked_for_fit(estimator: Autoencoder, X: Any) -> tuple[Modality, Any]:
     """The kind of data, and the data in a form that it can read."""
+    X = _collected(X)
     kind = modality(X, estimator.kind)
     if kind.kind != "table":
         estimator.n_features_in_ = int(np.prod(np.shape(X)[1:]))
@@ -60,8 +61,14 @@ def checked_for_fit(estimator: Autoencoder, X: Any) -> tuple[Modality, Any]:
     return kind, X
 
 
+def _collected(X: Any) -> Any:
+    """A query, not yet a table, as the table."""
+    return X.collect() if hasattr(X, "collect") else X
+
+
 def checked_for_use(estimator: Autoencoder, X: Any) -> Any:
     """The data in a form that the fitted kind can read."""
+    X = _collected(X)
     if estimator.kind_.kind != "table":
         return X
     return _table(estimator, X, reset=False)

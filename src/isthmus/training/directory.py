@@ -56,6 +56,7 @@ def save_directory(
     ModelFileError
         If something else is at ``path``.
     """
+    path = path.absolute()
     _recover(path)
     if path.exists() and not _is_model(path) and not _is_empty(path):
         raise ModelFileError(
@@ -102,6 +103,7 @@ def _replace(new: Path, path: Path) -> None:
 
 
 def _set_aside(path: Path) -> Path:
+    path = path.absolute()
     return path.with_name(f".{path.name}.old")
 
 
@@ -150,7 +152,8 @@ def load_directory(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     ------
     NewerError, TruncatedError, TamperedError, ModelFileError
     """
-    _recover(path)
+    if not path.exists() and _set_aside(path).is_dir():
+        path = _set_aside(path)
     if not path.exists():
         raise ModelFileError(f"there is no model at '{path}'.")
     if not path.is_dir():

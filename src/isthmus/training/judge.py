@@ -76,5 +76,11 @@ class Judge:
         beaten = plain and not float(gain.mean()) > margin
         if not self.held_out:
             return beaten, {}
-        found = {"trained": float(now.mean()), "start": float(before.mean()), "margin": margin}
+        corrupted = any(phase.corruption.kind != "none" for phase in self.phases)
+        found: dict[str, Any] = {
+            "corrupted": corrupted,
+            "trained": float(now.mean()),
+            "start": float(before.mean()),
+            "margin": margin,
+        }
         return beaten, {"measure": self.measure, **found}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 import warnings
 from collections.abc import Callable
@@ -119,7 +120,9 @@ class Run:
         held_here = None if held is None else held.to(self.plan.device)
         self.judge = Judge(model, recipe, self.data, held_here, self.plan)
         self.on_progress, self.checkpoint = on_progress, checkpoint
-        self.identity = identity_of(model, recipe, settings, data, held)
+        self.identity = (
+            identity_of(model, recipe, settings, data, held) if checkpoint is not None else ""
+        )
         self.phase = self.epoch = self.step = 0
         self.rate, self.rate_factor, self.rollbacks = 0.0, 1.0, 0
         self.best_loss, self.patient_since = float("inf"), 0
@@ -248,7 +251,9 @@ class Run:
         }
         self.losses, self.step = {}, 0
         self.epoch += 1
-        if not _sound(entry["train"], self.first_loss):
+        rate = entry.get("rate", 0.0)
+        bare = self.objective.fit * entry["nll"] + self.objective.beta * rate
+        if not (math.isfinite(entry["train"]) and _sound(bare, self.first_loss)):
             self._roll_back(entry["train"])
             return
         last = self.epoch == self.epochs or self._share_done() >= 1

@@ -43,7 +43,7 @@ class Settings:
         weights at a lower rate, and in the end stops.
     seed : int
     device : str
-        "auto", "cpu", "cuda", "cuda:1", "mps".
+        "auto", "cpu", "cuda", "cuda:1".
     precision : str
         "auto", "float32" or "bfloat16" (of the hidden layers, while training).
     """
@@ -124,6 +124,7 @@ def plan(settings: Settings, model: Model, n: int) -> Plan:
     if epochs is None:
         wanted = STEPS if settings.max_time is None else 10**9
         epochs = min(limit, max(FEWEST_EPOCHS, -(-wanted // steps)))
+    every = max(1, math.ceil(10 / steps))
     device = device_of(settings.device)
     work = 3.0 * n_parameters(model) * batch_size * _reuse(model)
     return Plan(
@@ -135,8 +136,8 @@ def plan(settings: Settings, model: Model, n: int) -> Plan:
         weight_decay=decay,
         gradient_clip=settings.gradient_clip,
         optimizer=settings.optimizer,
-        patience=settings.patience or min(25, max(6, epochs // 8)),
-        validate_every=max(1, math.ceil(10 / steps)),
+        patience=max(every, settings.patience or min(25, max(6, epochs // 8))),
+        validate_every=every,
         seed=settings.seed,
         device=device,
         bfloat16=_bfloat16(settings.precision, device, work),

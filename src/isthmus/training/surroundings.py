@@ -16,7 +16,10 @@ def own_randomness(seed: int, device: torch.device | None = None) -> Iterator[No
     """Random numbers from ``seed`` inside; the user's global state is as before outside."""
     devices = [device] if device is not None and device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)
+        for place in devices:
+            with torch.cuda.device(place):
+                torch.cuda.manual_seed(seed)
         yield
 
 

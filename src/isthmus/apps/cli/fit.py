@@ -74,7 +74,7 @@ def fit(
         typer.Option(
             metavar="SHARE", help="Share of the rows held out to choose the best weights."
         ),
-    ] = 0.1,
+    ] = 0.05,
     patience: Annotated[
         int | None,
         typer.Option(
@@ -271,11 +271,12 @@ def outcome(model: Autoencoder) -> str:
     if not found:
         return f"{trained}No rows were held out: see how it compares with isthmus evaluate."
     if model.kept_ == "start":
-        return f"{trained}No better than PCA on the rows held out: PCA is what was kept."
+        start = "PCA" if model.model_.starts_plain else "the start"
+        return f"{trained}No better than {start} on the rows held out: {start} is what was kept."
     ours, plain = found["trained"], found["start"]
     if found["measure"] != "squared error":
         return f"{trained}On the rows held out {ours:.4g} nats per value, at the start {plain:.4g}."
-    if not model.model_.network.starts_plain:
+    if not model.model_.starts_plain:
         return f"{trained}On the rows held out a squared error of {ours:.4g} per value."
     less = 1 - ours / plain if plain > 0 else 0.0
     # Those rows chose the weights, so they flatter: a verdict needs new ones.

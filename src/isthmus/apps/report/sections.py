@@ -100,7 +100,7 @@ def training(context: Context) -> Section | None:
     if not model.history_:
         return None
     found = model.validation_ or {}
-    start = found.get("start") if model.model_.network.starts_plain else None
+    start = found.get("start") if model.model_.starts_plain else None
     by_error = found.get("measure") == "squared error"
     drawn = []
     if any("validation_error" in epoch for epoch in model.history_):

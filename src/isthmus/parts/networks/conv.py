@@ -191,4 +191,4 @@ class Convolution(Network):
             given = None if given is None else given.repeat_interleave(positions, 0)
         self.mean.copy_(params_mean(targets, weight))
         if self.path is not None:
-            self.path.start(rows, targets, weight, given)
+            self.mean.copy_(self.path.start(rows, targets, weight, given))

@@ -104,10 +104,15 @@ class LinearPath(nn.Module):
         return product
 
     @torch.no_grad()
-    def start(self, x: Tensor, params: Tensor, weight: Tensor | None, given: Tensor | None) -> None:
+    def start(
+        self, x: Tensor, params: Tensor, weight: Tensor | None, given: Tensor | None
+    ) -> Tensor:
         """Fit both directions to rows (n, n_in) and their (n, n_out) params.
 
-        The bias up is the mean of ``params``, which the caller owns.
+        Returns
+        -------
+        Tensor of shape (n_out,)
+            The bias up, which the caller owns.
         """
         found = principal_components(x, len(self.down), weight)
         spread = (found.total_variance / x.shape[1]).sqrt().clamp(min=SMALLEST_SCALE)
@@ -120,8 +125,13 @@ class LinearPath(nn.Module):
         self.down.zero_()
         self.down[:k] = found.axes * (whiten * spread)[:, None]
         z = self.centred(x) @ self.down.T
-        z = z if given is None else torch.cat([z, given], 1)
-        self.up.copy_(least_squares(z, params - params_mean(params, weight), weight))
+        mean = params_mean(params, weight)
+        if given is None:
+            self.up.copy_(least_squares(z, params - mean, weight))
+            return mean
+        middle = params_mean(given, weight)
+        self.up.copy_(least_squares(torch.cat([z, given - middle], 1), params - mean, weight))
+        return mean - self.up[:, z.shape[1] :] @ middle
 
 
 def params_mean(params: Tensor, weight: Tensor | None) -> Tensor:
@@ -257,10 +267,12 @@ class Dense(Network):
             return
         weight = row_weight(batch.weight)
         params = params.flatten(1)
-        self.path.start(batch.x.flatten(1), params, weight, batch.given)
+        bias = self.path.start(batch.x.flatten(1), params, weight, batch.given)
         last = self.decoder[-1]
         assert isinstance(last, nn.Linear | Transposed)
-        last.bias.copy_(params_mean(params, weight))
+        last.bias.zero_()
+        silent = self.decoder(last.bias.new_zeros(1, self.path.up.shape[1]))[0]
+        last.bias.copy_(bias - silent)
 
 
 @NETWORKS.register("linear")
@@ -295,5 +307,4 @@ class Linear(Network):
     def start(self, batch: Batch, params: Tensor) -> None:
         weight = row_weight(batch.weight)
         params = params.flatten(1)
-        self.path.start(batch.x.flatten(1), params, weight, batch.given)
-        self.bias.copy_(params_mean(params, weight))
+        self.bias.copy_(self.path.start(batch.x.flatten(1), params, weight, batch.given))
