@@ -54,7 +54,7 @@ $(VENV)/installed: pyproject.toml constraints.txt | $(VENV)/created
 	@touch $@
 
 $(VENV)/installed-dev: pyproject.toml constraints.txt | $(VENV)/created
-	$(PIP) -e '.[dev,docs,keras]'
+	$(PIP) -e '.[dev,docs,keras,hub,augment]'
 	@touch $(VENV)/installed $@
 
 $(VENV)/installed-bench: $(VENV)/installed-dev

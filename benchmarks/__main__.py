@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-NAMES = ("train", "quality", "startup")
+NAMES = ("train", "recipes", "quality", "nested", "startup")
 
 
 def main(arguments: list[str]) -> int:

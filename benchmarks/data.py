@@ -1,7 +1,7 @@
 """The sets to measure on: scikit-learn's, and those in the folder that ISTHMUS_DATA names.
 
 Only NumPy, scikit-learn and the standard library are needed, so that peers in another
-environment see the same rows.
+environment see the same rows; tables of mixed columns also need pandas.
 """
 
 from __future__ import annotations
@@ -113,6 +113,92 @@ def member(path: Path, name: str) -> Array:
         return numeric_columns(archive.read(name).decode("utf-8-sig"))
 
 
+HEADERLESS = {
+    "abalone", "adult-train", "german", "glass", "horse-colic", "ionosphere", "mammography",
+    "winequality-white",
+}  # fmt: skip
+
+
+class MixedSplit(NamedTuple):
+    """Rows of mixed columns, as a user would pass them: DataFrames."""
+
+    train: Any
+    test: Any
+
+    def errors(self, rebuilt: Any) -> tuple[Array, Array]:
+        """(n, columns) error of each cell of the test rows in its column's own terms, and 1 where
+        there was something to be rebuilt.
+
+        Of a number the squared error over the variance of the train rows; of anything else
+        whether it differs.
+        """
+        errors, known = [], []
+        for name in self.test.columns:
+            true, back = self.test[name], rebuilt[name]
+            there = true.notna().to_numpy()
+            if is_number(self.train[name]):
+                spread = float(self.train[name].std(ddof=0)) or 1.0
+                missed = (np.asarray(back, np.float64) - true.to_numpy(np.float64)) / spread
+                error = missed**2
+            else:
+                same = true.astype(object).to_numpy() == np.asarray(back, dtype=object)
+                error = 1.0 - same.astype(float)
+            errors.append(np.where(there, error, 0.0))
+            known.append(there.astype(float))
+        return np.stack(errors, 1), np.stack(known, 1)
+
+
+def is_number(column: Any) -> bool:
+    """Whether a column of a DataFrame holds numbers; booleans are categories."""
+    return column.dtype.kind in "iuf"
+
+
+@cache
+def frames() -> dict[str, Callable[[], Any]]:
+    """By name, what reads each table of mixed columns as a DataFrame."""
+    import pandas
+
+    found: dict[str, Callable[[], Any]] = {}
+    archive = folder() / "tabular" / "tabular_dev.zip"
+    if not archive.exists():
+        return found
+    with zipfile.ZipFile(archive) as opened:
+        members = sorted(name for name in opened.namelist() if name.endswith(".csv"))
+
+    def read(member: str) -> Any:
+        with zipfile.ZipFile(archive) as opened:
+            text = io.BytesIO(opened.read(member))
+        header = None if Path(member).stem in HEADERLESS else 0
+        table = pandas.read_csv(text, header=header, na_values=["?"], skipinitialspace=True)
+        table.columns = [str(name) for name in table.columns]
+        return table
+
+    for member in members:
+        found[f"mixed/{Path(member).stem}"] = lambda member=member: read(member)  # type: ignore[misc]
+    return found
+
+
+def load_mixed(name: str, seed: int, train_rows: int) -> MixedSplit:
+    """The table of that name, split 80 to 20, with at most so many rows to train on.
+
+    Columns whose values are nearly all different, as names are, are left out: no method could
+    give them back.
+    """
+    table = frames()[name]()
+    order = np.random.default_rng(seed).permutation(len(table))
+    held_out = round(TEST_SHARE * len(table))
+    train = table.iloc[order[held_out:][:train_rows]].reset_index(drop=True)
+    test = table.iloc[order[:held_out]].reset_index(drop=True)
+    kept = [
+        column
+        for column in table.columns
+        if train[column].notna().any()
+        and (is_number(train[column]) or train[column].nunique() <= 0.5 * len(train))
+        and train[column].nunique() > 1
+    ]
+    return MixedSplit(train[kept], test[kept])
+
+
 @cache
 def tables() -> dict[str, Callable[[], Array]]:
     """By name, what reads each table."""
@@ -143,7 +229,7 @@ def tables() -> dict[str, Callable[[], Array]]:
 def names() -> list[str]:
     """Of all sets that are there, images first."""
     images = [name for name, file in IMAGES.items() if (folder() / "images_small" / file).exists()]
-    return [*images, "digits-images", *tables()]
+    return [*images, "digits-images", *tables(), *frames()]
 
 
 @lru_cache(maxsize=1)
@@ -173,7 +259,14 @@ def load(name: str, seed: int, train_rows: int) -> Split:
 
 
 def values(name: str, seed: int, train_rows: int) -> int:
-    """min(n, p) of the rows to train on: codes must have fewer dimensions."""
+    """min(n, p) of the rows to train on: codes must have fewer dimensions.
+
+    A category of a mixed table counts as its levels less one.
+    """
+    if name in frames():
+        train = load_mixed(name, seed, train_rows).train
+        places = (1 if is_number(train[c]) else train[c].nunique() - 1 for c in train)
+        return min(len(train), sum(places))
     train = load(name, seed, train_rows).train
     return min(len(train), int(np.prod(train.shape[1:])))
 

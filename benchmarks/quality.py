@@ -31,7 +31,9 @@ RACE = ("fashion-mnist", 32)
 def options() -> argparse.ArgumentParser:
     found = parser("quality", __doc__ or "")
     peers_option(found)
-    found.add_argument("--sets", type=names, help="some of them; 'images', 'tables' (default: all)")
+    found.add_argument(
+        "--sets", type=names, help="some of them; 'images', 'tables', 'mixed' (default: all)"
+    )
     found.add_argument("--dims", type=lambda t: [*map(int, names(t))], default=[*DIMS])
     found.add_argument("--methods", type=one_of(METHODS), default=[*METHODS])
     found.add_argument("--seconds", type=float, default=15.0, help="CPU-seconds, for images")
@@ -47,7 +49,9 @@ def chosen_sets(wanted: list[str] | None) -> list[str]:
     """Names of sets, with "images" and "tables" for all of a kind."""
     known = data.names()
     images = [name for name in known if name in data.IMAGES or name == "digits-images"]
-    kinds = {"images": images, "tables": [name for name in known if name not in images]}
+    mixed = [*data.frames()]
+    tables = [name for name in known if name not in {*images, *mixed}]
+    kinds = {"images": images, "tables": tables, "mixed": mixed}
     found: list[str] = []
     for name in known if wanted is None else wanted:
         if name not in kinds and name not in known:
@@ -70,7 +74,7 @@ class Fits:
 
     def ask(self, name: str, method: str, dim: int, seed: int, cpu_seconds: float) -> Answer:
         return self.workers["peers" if method == "pythae" else "own"].ask(
-            "fits",
+            "mixed" if name in data.frames() else "fits",
             name=name,
             method=method,
             dim=dim,
@@ -92,7 +96,8 @@ def cells(chosen: argparse.Namespace, results: Results, fits: Fits) -> Iterator[
         for seed in seeds:
             most = data.values(name, seed, fits.train_rows)
             for dim in [dim for dim in chosen.dims if dim < most]:
-                for method in [method for method in METHODS if method in chosen.methods]:
+                methods = METHODS[:2] if name in data.frames() else METHODS
+                for method in [method for method in methods if method in chosen.methods]:
 
                     def run(
                         name: str = name, dim: int = dim, method: str = method, seed: int = seed
@@ -200,6 +205,29 @@ def race_table(results: Results) -> str:
     )
 
 
+def summary(found: dict[tuple[str, int], Runs]) -> str:
+    """By kind of data and dimensions of the code."""
+    groups: dict[tuple[str, int], list[Answer]] = {}
+    for (name, dim), runs in found.items():
+        kind = next((k for k in ("images", "mixed") if name in chosen_sets([k])), "tables")
+        groups.setdefault((kind, dim), []).extend(runs["ours"].values())
+    rows = []
+    for (kind, dim), cells in sorted(groups.items()):
+        ratios = [cell["mse"] / cell["pca_mse"] for cell in cells if cell["pca_mse"]]
+        mean = sum(cell["mse"] for cell in cells) / sum(cell["pca_mse"] for cell in cells)
+        columns = sum(cell.get("columns", 0) for cell in cells)
+        bad = sum(cell.get("columns_worse", 0) for cell in cells)
+        rows.append([
+            kind, str(dim), str(len(cells)), f"{median(ratios):.3f}", f"{mean:.3f}",
+            str(sum(map(worse, cells))), f"{bad} of {columns}" if columns else "",
+        ])  # fmt: skip
+    head = [
+        "kind", "dims", "fits", "median of ratios to PCA", "mean error over PCA's mean error",
+        "worse than PCA by more than one standard error", "columns worse by as much",
+    ]  # fmt: skip
+    return markdown(head, rows)
+
+
 def table(results: Results) -> str:
     found = {at: runs for at, runs in grouped(results).items() if "ours" in runs}
     head = [
@@ -208,9 +236,7 @@ def table(results: Results) -> str:
     ]  # fmt: skip
     text = f"{heading(results.data)}\n"
     text += markdown(head, [row(name, dim, runs) for (name, dim), runs in found.items()])
-    bad = sum(worse(cell) for runs in found.values() for cell in runs["ours"].values())
-    number = sum(len(runs["ours"]) for runs in found.values())
-    text += f"\nWorse than PCA by more than one standard error: {bad} of {number}.\n"
+    text += f"\n{summary(found)}"
     failed: dict[str, Any] = {
         at: cell.get("error", f"{cell.get('missing')} is not installed")
         for at, cell in results.cells.items()

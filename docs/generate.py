@@ -22,7 +22,7 @@ from isthmus.training.optimisers import OPTIMIZERS
 HERE = Path(__file__).parent
 NOTE = "<!-- Made by docs/generate.py from the code. Change the docstrings, not this page. -->"
 
-GIVEN = frozenset({"shape", "params", "dim", "n_params", "n_given", "levels"})
+GIVEN = frozenset({"shape", "params", "dim", "n_params", "n_given", "gaps", "n_symbols"})
 """What a model tells its parts; all else in a part's signature is an option of the user's."""
 
 AXES: list[tuple[str, str, Registry[Any]]] = [
@@ -204,8 +204,12 @@ def _phase(phase: Phase) -> str:
     if phase.beta:
         terms.append("rate" if phase.beta == 1 else f"{phase.beta:g} rate")
     terms += [_spec(penalty) for penalty in phase.penalties]
-    seen = "" if phase.corruption.kind == "none" else f", x under {_spec(phase.corruption)}"
-    return " + ".join(terms) + seen
+    told = [] if phase.corruption.kind == "none" else [f"x under {_spec(phase.corruption)}"]
+    if phase.samples > 1:
+        told.append(f"{phase.samples} draws of the code, weighed by importance")
+    if phase.trim:
+        told.append(f"the worst {phase.trim:.0%} of the rows left out")
+    return ", ".join([" + ".join(terms), *told])
 
 
 def _default(value: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -9,15 +10,16 @@ import torch
 from torch import Tensor, nn
 
 from isthmus.core.recipe import Recipe
-from isthmus.core.types import Batch, Step
+from isthmus.core.sparse import is_sparse
+from isthmus.core.types import Batch, Coded, Step
 from isthmus.parts import CODES, LIKELIHOODS, NETWORKS, Code, Likelihood, Network
 
-BLOCK_ROWS = 128
-"""Rows that pass through a model together when it is used, padded to exactly this many, so that
-no answer depends on which rows were asked for along with it."""
+BLOCK_ROWS, BLOCK_VALUES = 128, 1 << 20
+"""Rows that pass through a model together when it is used, fewer where they are long; padded to
+exactly so many, so that no answer depends on which rows were asked for along with it."""
 
-START_ROWS = 2048
-"""Rows that likelihood, code and prior look at before training."""
+START_ROWS, START_VALUES = 2048, 1 << 26
+"""Rows, and values in them, that likelihood, code and prior look at before training."""
 CURVATURE_ROWS, CURVATURE_STEP = 256, 0.1
 
 
@@ -36,6 +38,8 @@ class Model(nn.Module):
         How many conditions the decoder reads beside the code.
     network : Network, optional
         One that is built already, in place of the recipe's.
+    gaps : bool
+        Whether values may be missing or hidden, so that the encoder is to be told which.
     """
 
     def __init__(
@@ -45,21 +49,22 @@ class Model(nn.Module):
         dim: int,
         n_given: int = 0,
         network: Network | None = None,
+        gaps: bool = False,
     ) -> None:
         super().__init__()
         self.shape = tuple(shape)
         self.dim = dim
-        self.n_given = n_given
+        self.gaps = gaps
         self.likelihood: Likelihood = LIKELIHOODS.build(recipe.likelihood, shape=self.shape)
-        self.code: Code = CODES.build(recipe.code, dim=dim)
+        self.code: Code = CODES.build(recipe.code, dim=dim, shape=self.shape)
         self.network: Network = network or NETWORKS.build(
             recipe.network,
-            shape=self.shape,
+            shape=self.likelihood.inputs(self.shape),
             params=self.likelihood.params(self.shape),
             dim=dim,
             n_params=self.code.n_params,
             n_given=n_given,
-            levels=self.likelihood.levels,
+            gaps=math.prod(self.shape) if gaps else 0,
         )
 
     @property
@@ -68,37 +73,66 @@ class Model(nn.Module):
         return self.network.grid(self.shape)
 
     @property
+    def block_rows(self) -> int:
+        """Rows that pass through together when the model is used."""
+        return max(1, min(BLOCK_ROWS, BLOCK_VALUES // math.prod(self.shape)))
+
+    @property
     def starts_plain(self) -> bool:
         """Whether the model is PCA before it is trained."""
-        return self.network.starts_plain and self.likelihood.starts_plain
+        parts = (self.network, self.likelihood, self.code)
+        return all(part.starts_plain for part in parts)
 
     def forward(self, target: Batch, seen: Batch | None = None) -> Step:
         """One pass: what is seen is encoded, what is decoded is held against the target."""
         seen = without_gaps(target if seen is None else seen)
         target = without_gaps(target)
-        coded = self.code(self.network.encode(seen.x, seen.weight))
+        coded = self.coded(seen.x, seen.weight)
         params = self.network.decode(with_given(coded.z, target.given), target.x)
         costs = self.likelihood.nll(params, target.x)
         if target.weight is not None:
             costs = costs * like(target.weight, costs)
         return Step(target, seen, coded, params, costs)
 
+    def outputs(self, x: Tensor, weight: Tensor | None = None) -> Tensor:
+        """(B, n_params, dim, *grid) what the encoder says of rows without gaps."""
+        if weight is not None and weight.ndim == x.ndim:
+            weight = weight.expand_as(x)
+        return self.network.encode(self.likelihood.embed(x, weight), weight)
+
+    def coded(self, x: Tensor, weight: Tensor | None = None) -> Coded:
+        """What the code makes of rows without gaps."""
+        coded: Coded = self.code(self.outputs(x, weight))
+        return coded
+
     def start(self, batch: Batch) -> None:
         """Let every part look at the data once: the model becomes the plain method."""
         training = self.training
         self.eval()
         with torch.no_grad():
+            if batch.weight is not None and batch.weight.ndim == 1:
+                batch = batch.kept(batch.weight.nonzero()[:, 0])
             batch = without_gaps(batch)
-            self.network.start(batch, self.likelihood.guess(batch.whole.x))
-            batch = batch.rows(_spread(len(batch.x), START_ROWS, batch.x.device))
-            z = self.by_blocks(lambda x, w: self.code(self.network.encode(x, w)).mean, *batch[:2])
+            if is_sparse(batch.x) and not self.likelihood.starts_plain:
+                batch = batch.rows(self._spread(batch, len(batch.x)))
+            shown = batch._replace(x=self.likelihood.embed(batch.x, batch.weight))
+            self.network.start(shown, self.likelihood.guess(batch.whole.x))
+            batch = batch.rows(self._spread(batch, START_ROWS))
+            h = self.by_blocks(self.outputs, *batch[:2])
+            self.code.look(h)
+            z = self.by_blocks(lambda h: self.code(h).mean, h)
             params = self.by_blocks(self.network.decode, with_given(z, batch.given), batch.x)
             self.likelihood.start(batch.whole, params)
             if type(self.code).start is not Code.start:
-                few = _spread(len(z), CURVATURE_ROWS, z.device)
+                few = self._spread(batch, CURVATURE_ROWS)
                 self.code.start(self._curvature(z[few], batch.rows(few)))
             self.code.prior.start(z)
         self.train(training)
+
+    def _spread(self, batch: Batch, most: int) -> Tensor:
+        """At most so many row numbers, evenly spread over all; fewer where rows are long."""
+        most = min(most, max(self.block_rows, START_VALUES // math.prod(self.shape)))
+        return torch.arange(0, len(batch.x), -(-len(batch.x) // most), device=batch.x.device)
 
     def _curvature(self, z: Tensor, batch: Batch) -> Tensor:
         """(dim,) nats that a unit squared of each code dimension costs, by central differences."""
@@ -136,7 +170,7 @@ class Model(nn.Module):
         Tensor of shape (n, dims, *grid)
         """
         x = without_gaps(Batch(x, weight)).x
-        z = self.by_blocks(lambda x, w: self.code(self.network.encode(x, w)).mean, x, weight)
+        z = self.by_blocks(lambda x, w: self.coded(x, w).mean, x, weight)
         return z[:, :dims]
 
     @torch.inference_mode()
@@ -187,11 +221,11 @@ class Model(nn.Module):
         there = next(part.device for part in parts if part is not None)
         try:
             n = next(len(part) for part in parts if part is not None)
-            blocks = []
-            for first in range(0, max(n, 1), BLOCK_ROWS):
-                rows = min(BLOCK_ROWS, n - first)
+            blocks, size = [], self.block_rows
+            for first in range(0, max(n, 1), size):
+                rows = min(size, n - first)
                 block = [
-                    None if part is None else _padded(part[first : first + rows]).to(here)
+                    None if part is None else _padded(part[first : first + rows], size).to(here)
                     for part in parts
                 ]
                 blocks.append(run(*block)[:rows].to(there))
@@ -222,13 +256,8 @@ def like(weight: Tensor, costs: Tensor) -> Tensor:
     return weight.reshape(weight.shape + (1,) * (costs.ndim - weight.ndim))
 
 
-def _spread(n: int, most: int, device: torch.device) -> Tensor:
-    """At most so many row numbers, evenly spread over all."""
-    return torch.arange(0, n, -(-n // most), device=device)
-
-
-def _padded(part: Tensor) -> Tensor:
-    short = BLOCK_ROWS - len(part)
+def _padded(part: Tensor, rows: int) -> Tensor:
+    short = rows - len(part)
     if not short:
         return part.contiguous()
     return torch.cat([part, part.new_zeros(short, *part.shape[1:])])
@@ -245,6 +274,7 @@ def describe(model: Model) -> dict[str, Any]:
         "shape": list(model.shape),
         "latent_dim": model.dim,
         "grid": list(model.grid),
+        "gaps": model.gaps,
         "parameters": n_parameters(model),
         "network": type(model.network).__name__,
     }

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from isthmus.core.recipe import Phase
-from isthmus.core.types import Batch, Loss
+from isthmus.core.types import Batch, Loss, Step
 from isthmus.model import Model, like
 from isthmus.parts import CORRUPTIONS, PENALTIES, Penalty
 
@@ -29,6 +29,10 @@ class Objective(nn.Module):
         super().__init__()
         self.model = model
         self.fit, self.beta = phase.fit, phase.beta
+        self.samples, self.trim = phase.samples, phase.trim
+        self.by_rows = self.samples > 1 or self.trim > 0
+        """Whether rows are more than the sum of their values, so that they are looked at one by
+        one: their weights then come last."""
         self.corruption = CORRUPTIONS.build(phase.corruption)
         self.penalties = nn.ModuleDict(
             {penalty.kind: PENALTIES.build(penalty) for penalty in phase.penalties}
@@ -43,29 +47,48 @@ class Objective(nn.Module):
 
     def forward(self, batch: Batch) -> Loss:
         """The loss of one batch, per value, and its terms."""
-        seen, target = self.corruption(batch)
-        step = self.model(target, seen)
-        n_values = self.values * len(target.x)
+        step = self._step(batch)
+        n_values = self.values * len(step.target.x)
         whole = step.costs.numel() == n_values
         nll = step.costs.mean() if whole else step.costs.sum() / n_values
         parts = {"nll": nll.detach()}
         total = nll if self.fit == 1 else self.fit * nll
         if self.beta:
-            rate = weighed(step.code.rate, batch).mean() / self.values
+            rate = weighed(step.code.rate, step.target).mean() / self.values
             parts["rate"] = rate.detach()
             total = total + self.beta * rate
+        if self.by_rows:
+            total = lowest(self._rows(step), self.trim, row_weight(batch)).mean() / self.values
         if self.model.code.has_aux:
-            total = total + weighed(step.code.aux, batch).mean() / self.values
+            total = total + weighed(step.code.aux, step.target).mean() / self.values
         for name, penalty in self.penalties.items():
             assert isinstance(penalty, Penalty)
             value = penalty(self.model, step)
-            value = weighed(value, batch).mean() if value.ndim else value
+            value = weighed(value, step.target).mean() if value.ndim else value
             parts[name] = value.detach()
             total = total + penalty.weight * value
         return Loss(total, parts)
 
+    def _step(self, batch: Batch) -> Step:
+        """One pass, with as many draws of the code for each row as the phase asks for."""
+        seen, target = self.corruption(batch)
+        if self.by_rows and row_weight(batch) is not None:
+            seen, target = seen._replace(weight=None), target._replace(weight=None)
+        if self.samples > 1:
+            seen, target = seen.repeated(self.samples), target.repeated(self.samples)
+        step: Step = self.model(target, seen)
+        return step
+
+    def _rows(self, step: Step) -> Tensor:
+        """(B,) nats of distortion and rate; of several draws, less the log of their mean weight."""
+        losses = self.fit * step.nll + self.beta * weighed(step.code.rate, step.target)
+        if self.samples == 1:
+            return losses
+        by_draw = losses.view(self.samples, -1)
+        return math.log(self.samples) - (-by_draw).logsumexp(0)
+
     def rows(self, batch: Batch) -> Tensor:
-        """(n, 2) the loss and the squared error of each row, per value.
+        """(n, 2) the loss and the error of each row, per value.
 
         A code draws as in training, so that its rate and what it buys are of one draw. Penalties
         are left out: they need not be sums over rows.
@@ -73,17 +96,42 @@ class Objective(nn.Module):
 
         def run(*parts: Tensor | None) -> Tensor:
             self.model.code.train()
-            seen, target = self.corruption(Batch(*parts))  # type: ignore[arg-type]
-            step = self.model(target, seen)
-            rate = weighed(step.code.rate, target)
-            loss = self.fit * step.nll + self.beta * rate
-            error = (self.model.likelihood.mean(step.params) - target.x).square()
+            batch = Batch(*parts)  # type: ignore[arg-type]
+            step = self._step(batch)
+            likelihood, target = self.model.likelihood, step.target
+            error = likelihood.error(likelihood.mean(step.params), target.x)
             if target.weight is not None:
                 error = error * like(target.weight, error)
-            return torch.stack([loss, error.flatten(1).sum(1)], 1) / self.values
+            errors = error.flatten(1).sum(1).view(self.samples, -1).mean(0)
+            found = torch.stack([self._rows(step), errors], 1) / self.values
+            weight = row_weight(batch) if self.by_rows else None
+            return found if weight is None else found * weight.unsqueeze(1)
 
-        with torch.inference_mode():
-            return self.model.by_blocks(run, *batch)
+        self.corruption.eval()
+        try:
+            with torch.inference_mode():
+                return self.model.by_blocks(run, *batch)
+        finally:
+            self.corruption.train(self.training)
+
+
+def lowest(rows: Tensor, trim: float, weight: Tensor | None = None) -> Tensor:
+    """The rows with the smallest losses, times their weight: all but the share ``trim``."""
+    if weight is None:
+        most = max(1, len(rows) - int(trim * len(rows)))
+        return rows.topk(most, largest=False).values if trim else rows
+    if not trim:
+        return rows * weight
+    order = rows.argsort()
+    rows, weight = rows[order], weight[order]
+    total = weight.sum()
+    kept = (weight.cumsum(0) - weight < (1 - trim) * total) & (weight > 0)
+    return rows[kept] * weight[kept]
+
+
+def row_weight(batch: Batch) -> Tensor | None:
+    """(B,) weights of rows, where a batch has these and none of values."""
+    return batch.weight if batch.weight is not None and batch.weight.ndim == 1 else None
 
 
 def weighed(rows: Tensor, batch: Batch) -> Tensor:

@@ -211,12 +211,21 @@ def test_a_damaged_model_is_refused_by_name(run: Run, flower_model: Path, tmp_pa
     assert "cut short" in told.stderr
 
 
-def test_a_column_of_words_is_named_with_the_option_that_sets_it_apart(
-    run: Run, flowers: Path, tmp_path: Path
-) -> None:
-    told = run("fit", flowers, "-o", tmp_path / "m.model")
-    assert told.exit_code == 1
-    assert told.stderr.endswith("Or set it apart: --labels species.\n")
+def test_words_and_gaps_come_back_filled(run: Run, flowers: Path, tmp_path: Path) -> None:
+    gappy = tmp_path / "gappy.csv"
+    gappy.write_text(flowers.read_text().replace("5.1,", ",", 1))
+    model, out = tmp_path / "m.model", tmp_path / "back.csv"
+    assert run("fit", gappy, "-o", model, "--latent-dim", 2, "--epochs", 2).exit_code == 0
+    assert run("reconstruct", model, gappy, "-o", out).exit_code == 0
+    first = flowers.read_text().splitlines()[0].replace('"', "")
+    head, *rows = out.read_text().replace('"', "").splitlines()
+    assert head == first
+    assert len(rows) == 150
+    assert {row.rpartition(",")[2] for row in rows} <= {"setosa", "versicolor", "virginica"}
+    assert not any(",," in row for row in rows)
+    shown = run("evaluate", model, gappy)
+    assert "species" in shown.stdout
+    assert "accuracy" in shown.stdout
 
 
 def test_an_out_with_a_wrong_ending_is_refused_before_anything_is_read(
@@ -232,7 +241,7 @@ def test_what_is_at_out_is_kept_when_the_work_fails(
 ) -> None:
     out, bad = tmp_path / "codes.csv", tmp_path / "bad.csv"
     out.write_text("precious")
-    bad.write_text(flowers.read_text().replace("5.1,", ",", 1))
+    bad.write_text(flowers.read_text().replace("5.1,", "wide,", 1))
     told = run("embed", flower_model, bad, "-o", out, "--labels", "species")
     assert told.exit_code == 1
     assert "sepal length (cm)" in told.stderr

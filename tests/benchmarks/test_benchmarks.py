@@ -32,6 +32,7 @@ OURS = {
         *("--methods", "pca,ours,plain", "--sets", "wine", "--dims", "2"),
         *("--table-seconds", "0.3", "--threads", "1"),
     ],
+    "nested": ["--sets", "wine", "--dims", "2,3", "--latent-dim", "3"],
     "startup": ["--runs", "1"],
 }
 
@@ -166,7 +167,7 @@ def test_worse_is_a_difference_beyond_one_standard_error_of_the_mean(opened: Res
         }  # fmt: skip
     text = quality.table(opened)
     assert "worse (1 of 3)" in text
-    assert "one standard error: 1 of 3." in text
+    assert "| tables | 2 | 3 | 1.100 | 1.067 | 1 |" in text
 
 
 def test_only_columns_of_numbers_that_are_mostly_there_are_kept() -> None:

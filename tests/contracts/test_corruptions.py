@@ -14,7 +14,9 @@ from isthmus.core.specs import Spec, spec
 from isthmus.core.types import Batch
 from isthmus.parts import CORRUPTIONS
 
-SHAPES = st.sampled_from([(1,), (6,), (2, 5, 3)])
+SHAPES = [(1,), (6,), (2, 5, 3)]
+OF_IMAGES = {"augment"}
+"""Those that rows of a table are refused by; while training they change the target too."""
 over_corruptions = pytest.mark.parametrize("kind", list(CORRUPTIONS))
 
 
@@ -29,13 +31,13 @@ def full_batch(rows: int, shape: tuple[int, ...]) -> Batch:
 
 
 @over_corruptions
-@given(rows=st.integers(1, 5), shape=SHAPES)
+@given(rows=st.integers(1, 5), shape=st.sampled_from(SHAPES))
 def test_the_target_stays_and_what_is_seen_has_its_shape(
     kind: str, rows: int, shape: tuple[int, ...]
 ) -> None:
-    batch = full_batch(rows, shape)
+    batch = full_batch(rows, SHAPES[-1] if kind in OF_IMAGES else shape)
     x = batch.x.clone()
-    seen, target = CORRUPTIONS.build(spec(kind))(batch)
+    seen, target = CORRUPTIONS.build(spec(kind)).eval()(batch)
     assert torch.equal(target.x, x)
     assert torch.equal(batch.x, x)
     assert seen.x.shape == x.shape
@@ -45,7 +47,7 @@ def test_the_target_stays_and_what_is_seen_has_its_shape(
 
 @over_corruptions
 def test_labels_conditions_and_row_numbers_go_along(kind: str) -> None:
-    batch = full_batch(4, (3,))
+    batch = full_batch(4, SHAPES[-1])
     for side in CORRUPTIONS.build(spec(kind))(batch):
         for name in ("y", "given", "index"):
             assert torch.equal(getattr(side, name), getattr(batch, name))
@@ -53,7 +55,7 @@ def test_labels_conditions_and_row_numbers_go_along(kind: str) -> None:
 
 @over_corruptions
 def test_the_same_seed_damages_the_same_way(kind: str) -> None:
-    made, batch = CORRUPTIONS.build(spec(kind)), full_batch(8, (5,))
+    made, batch = CORRUPTIONS.build(spec(kind)), full_batch(8, SHAPES[-1])
     results = []
     for _ in range(2):
         torch.manual_seed(3)
@@ -90,8 +92,42 @@ def test_a_mask_says_what_it_hides(shape: tuple[int, ...], weighed: str) -> None
     assert target is batch
 
 
+@given(
+    patch=st.integers(2, 5),
+    share=st.floats(0.1, 0.9),
+    sides=st.tuples(st.integers(1, 11), st.integers(1, 11)),
+)
+def test_a_mask_of_squares_hides_whole_squares_in_all_channels(
+    patch: int, share: float, sides: tuple[int, int]
+) -> None:
+    batch = Batch(torch.rand(6, 3, *sides) + 1)
+    seen, _ = CORRUPTIONS.build(spec("mask", share=share, patch=patch))(batch)
+    assert seen.weight is not None
+    assert torch.equal(seen.weight == 0, seen.x == 0)
+    for top in range(0, sides[0], patch):
+        for left in range(0, sides[1], patch):
+            square = seen.weight[:, :, top : top + patch, left : left + patch].flatten(1)
+            assert torch.equal(square.amin(1), square.amax(1))
+
+
+def test_a_mask_of_squares_hides_the_share_asked_for() -> None:
+    seen, _ = CORRUPTIONS.build(spec("mask", share=0.3, patch=4))(Batch(torch.rand(400, 1, 16, 16)))
+    assert float((seen.x == 0).float().mean()) == pytest.approx(0.3, abs=0.03)
+
+
+def test_squares_are_not_looked_for_in_a_table() -> None:
+    with pytest.raises(SpecError, match="patch=4 hides squares of images"):
+        CORRUPTIONS.build(spec("mask", patch=4))(Batch(torch.rand(5, 3)))
+
+
 @pytest.mark.parametrize(
-    ("kind", "options"), [("noise", {"scale": -1}), ("mask", {"share": 1}), ("mask", {"part": 0.5})]
+    ("kind", "options"),
+    [
+        ("noise", {"scale": -1}),
+        ("mask", {"share": 1}),
+        ("mask", {"part": 0.5}),
+        ("mask", {"patch": 0}),
+    ],
 )
 def test_what_makes_no_sense_is_refused_by_name(kind: str, options: dict[str, Any]) -> None:
     with pytest.raises(SpecError, match=next(iter(options))):

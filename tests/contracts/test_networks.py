@@ -23,7 +23,7 @@ from isthmus.parts import NETWORKS, Network
 from isthmus.parts.networks import Pair
 from isthmus.parts.networks.layers import ACTIVATIONS
 
-GIVEN = frozenset({"shape", "params", "dim", "n_params", "n_given", "levels"})
+GIVEN = frozenset({"shape", "params", "dim", "n_params", "n_given", "gaps"})
 SHAPES = {"row": (7,), "image": (1, 8, 8), "odd": (3, 9, 7), "flat": (2, 3, 17)}
 SMALL: dict[str, Any] = {"widths": (8, 6)}
 VALUES: dict[str, list[Any]] = {
@@ -54,7 +54,7 @@ class Case(NamedTuple):
             dim=dim,
             n_params=self.n_params,
             n_given=n_given,
-            levels=(),
+            gaps=0,
         )
 
     def model(self, dim: int = 3) -> Model:

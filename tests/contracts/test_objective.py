@@ -6,23 +6,35 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import Tensor
+from torch.distributions import MultivariateNormal
 
 from isthmus.core.recipe import Phase, Recipe
-from isthmus.core.specs import spec
+from isthmus.core.specs import Spec, spec
 from isthmus.core.types import Batch
 from isthmus.model import Model
 from isthmus.objective import Objective
 from isthmus.parts import CODES, CORRUPTIONS, LIKELIHOODS
+from tests.contracts.examples import for_tables_only, rows, suited
 
-SHAPE, VALUES = (1, 4, 3), 12
+VALUES = 12
 over_models = pytest.mark.parametrize(
     ("code", "likelihood"), [(code, likelihood) for code in CODES for likelihood in LIKELIHOODS]
 )
 
 
-def model(code: str, likelihood: str) -> Model:
+def shape(likelihood: str) -> tuple[int, ...]:
+    return (VALUES,) if for_tables_only(likelihood) else (1, 4, 3)
+
+
+def data(likelihood: str, n: int) -> Tensor:
+    return rows(suited(likelihood, VALUES), n, shape(likelihood)).float()
+
+
+def model(code: str | Spec, likelihood: str) -> Model:
     network = spec("mlp", widths=(6,), linear_path=False)
-    return Model(Recipe(network, spec(code), spec(likelihood)), SHAPE, 2).eval()
+    recipe = Recipe(network, Spec.from_json(code), suited(likelihood, VALUES))
+    return Model(recipe, shape(likelihood), 2).eval()
 
 
 @over_models
@@ -32,7 +44,7 @@ def test_the_loss_is_the_sum_of_its_terms(
 ) -> None:
     made = model(code, likelihood)
     weight = torch.rand(7) * 2 if weighed else None
-    batch = Batch(torch.rand(7, *SHAPE), weight)
+    batch = Batch(data(likelihood, 7), weight)
     step, w = made(Batch(batch.x)), torch.ones(7) if weight is None else weight
     nll, rate, aux = ((w * term).mean() / VALUES for term in (step.nll, *step.code[2:]))
     loss = Objective(made, Phase(fit=fit, beta=beta)).eval()(batch)
@@ -44,7 +56,7 @@ def test_the_loss_is_the_sum_of_its_terms(
 @over_models
 def test_a_row_of_weight_two_counts_as_if_it_were_there_twice(code: str, likelihood: str) -> None:
     objective = Objective(model(code, likelihood), Phase()).eval()
-    x, times = torch.rand(6, *SHAPE), torch.tensor([0, 1, 2, 3, 0, 0])
+    x, times = data(likelihood, 6), torch.tensor([0, 1, 2, 3, 0, 0])
     weighed = objective(Batch(x, times.float()))
     repeated = objective(Batch(x.repeat_interleave(times, 0)))
     torch.testing.assert_close(weighed.total, repeated.total)
@@ -56,12 +68,54 @@ def test_the_loss_of_each_row_adds_up_to_the_loss_of_all(
     code: str, likelihood: str, corruption: str
 ) -> None:
     made = model(code, likelihood)
-    phase, batch = Phase(corruption=spec(corruption)), Batch(torch.rand(128, *SHAPE))
+    phase, batch = Phase(corruption=spec(corruption)), Batch(data(likelihood, 128))
     objective = Objective(made, phase).eval()
     made.code.train()
-    torch.manual_seed(2)
-    together = objective(batch).total
-    torch.manual_seed(2)
-    alone = objective.rows(batch)
+    with torch.no_grad():
+        torch.manual_seed(2)
+        together = objective(batch).parts
+        torch.manual_seed(2)
+        alone = objective.rows(batch)
     assert alone.shape == (128, 2)
-    torch.testing.assert_close(alone[:, 0].mean(), together)
+    torch.testing.assert_close(alone[:, 0].mean(), together["nll"] + together["rate"])
+
+
+SAMPLED = spec("gaussian", rate="sampled")
+
+
+def test_more_draws_bound_the_evidence_more_tightly() -> None:
+    made = model(SAMPLED, "gaussian")
+    made.code.train()
+    batch = Batch(data("gaussian", 128))
+    with torch.no_grad():
+        bounds = [
+            torch.stack([Objective(made, Phase(samples=samples))(batch).total for _ in range(50)])
+            for samples in (1, 5, 50)
+        ]
+    means = [float(bound.mean()) for bound in bounds]
+    assert means[0] > means[1] > means[2]
+
+
+def test_the_bound_of_many_draws_is_the_evidence_of_a_linear_model() -> None:
+    """Of x = w z + noise, whose evidence is known: a normal with variance w w' + 1."""
+    made = Model(Recipe(spec("linear"), SAMPLED, spec("gaussian", scale=1.0)), (12,), 2)
+    w = torch.tensor([0.7, -0.4]).repeat(6)
+    with torch.no_grad():
+        made.get_parameter("network.path.up")[:, 0] = w
+    x = torch.randn(4, 12)
+    known = MultivariateNormal(torch.zeros(12), torch.outer(w, w) + torch.eye(12))
+    with torch.no_grad():
+        found = Objective(made, Phase(samples=20_000))(Batch(x)).total
+    assert float(found) == pytest.approx(float(-known.log_prob(x).mean() / 12), rel=0.01)
+
+
+@pytest.mark.parametrize("trim", [0.1, 0.3])
+def test_the_rows_with_the_largest_losses_are_left_out(trim: float) -> None:
+    made = model("point", "gaussian")
+    x = data("gaussian", 20)
+    wild = x.clone()
+    left_out = round(trim * 20)
+    wild[:left_out] *= 1e3
+    objective = Objective(made, Phase(trim=trim))
+    kept = Objective(made, Phase())(Batch(x[left_out:]))
+    torch.testing.assert_close(objective(Batch(wild)).total, kept.total)

@@ -12,34 +12,47 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from isthmus import Autoencoder, load
-from isthmus.core.recipe import Recipe
+from isthmus.core.recipe import AUTO, Recipe
 from isthmus.core.specs import spec
 from isthmus.core.types import Batch
 from isthmus.model import BLOCK_ROWS, Model
+from isthmus.objective import Objective
+from isthmus.parts import LIKELIHOODS
 from isthmus.recipes import RECIPES
 from isthmus.training.loop import Run
 from isthmus.training.plan import Settings
 from isthmus.training.surroundings import own_randomness
+from tests.contracts.examples import domain_of
 
 Array = NDArray[Any]
 KINDS = ("table", "images")
 TRAINED = [name for name, recipe in RECIPES.items() if recipe.phases]
 over_recipes = pytest.mark.parametrize(
-    "fitted", [(r, k) for r in RECIPES for k in KINDS], indirect=True
+    "fitted",
+    [(r, k) for r in RECIPES for k in KINDS],
+    indirect=True,
+    ids=[f"{r}-{k}" for r in RECIPES for k in KINDS],
 )
+over_trained = pytest.mark.parametrize("name", TRAINED)
 
 
-def rows(kind: str, n: int = 150) -> Array:
-    """A bent sheet in twelve columns, or spots on images of 9 x 7."""
+def rows(name: str, kind: str = "table", n: int = 150) -> Array:
+    """A bent sheet in twelve columns, or spots on images of 9 x 7; counts where a recipe asks."""
     random = np.random.default_rng(0)
     if kind == "table":
         a, b = random.uniform(-2, 2, (2, n, 1))
         sheet = np.concatenate([a, b, np.sin(2 * a), a * b, np.cos(b), b**2], 1)
-        return sheet @ random.normal(size=(6, 12)) + 0.05 * random.normal(size=(n, 12))
+        table = sheet @ random.normal(size=(6, 12)) + 0.05 * random.normal(size=(n, 12))
+        return random.poisson(np.exp(0.5 * table)) if of_counts(name) else table
     down, across = np.mgrid[:9, :7]
     y, x = random.uniform(2, 5, (2, n, 1, 1))
     spots = np.exp(-((down - y) ** 2 + (across - x) ** 2) / 3)
     return np.round(255 * spots).astype(np.uint8)
+
+
+def of_counts(name: str) -> bool:
+    kind = RECIPES[name].likelihood.kind
+    return kind in LIKELIHOODS and domain_of(kind) == "count"
 
 
 FITTED: dict[tuple[str, str], Autoencoder] = {}
@@ -52,8 +65,8 @@ def fitted(request: pytest.FixtureRequest) -> tuple[Autoencoder, Array]:
     if request.param not in FITTED:
         network = None if recipe == "linear" else small_network(kind)
         made = Autoencoder(3, recipe=recipe, network=network, epochs=3, batch_size=32)
-        FITTED[request.param] = made.fit(rows(kind))
-    return FITTED[request.param], rows(kind)
+        FITTED[request.param] = made.fit(rows(recipe, kind))
+    return FITTED[request.param], rows(recipe, kind)
 
 
 def small_network(kind: str) -> Any:
@@ -81,11 +94,11 @@ def test_a_recipe_trains(fitted: tuple[Autoencoder, Array]) -> None:
         assert np.isfinite(answer).all()
 
 
-@pytest.mark.parametrize("name", TRAINED)
+@over_trained
 def test_training_lowers_the_loss(name: str) -> None:
     network = spec("mlp", widths=(32, 16))
     made = Autoencoder(2, recipe=name, network=network, epochs=20, batch_size=32)
-    history = made.fit(rows("table", 600)).history_
+    history = made.fit(rows(name, n=600)).history_
     assert history[-1]["train"] < history[0]["train"] - 0.05
     assert made.kept_ == "trained"
 
@@ -145,15 +158,25 @@ def test_a_recipe_is_data(name: str) -> None:
     assert RECIPES[name].paper.startswith("https://")
 
 
+def on_tables(name: str, **options: Any) -> Recipe:
+    """The recipe with the parts that a table would choose."""
+    recipe = RECIPES[name].with_parts(network=spec("mlp", widths=(16,), **options))
+    if recipe.likelihood == AUTO:
+        return recipe.with_parts(likelihood=spec("gaussian"))
+    return recipe
+
+
+def standardised(name: str, n: int) -> Tensor:
+    x = torch.from_numpy(rows(name, n=n)).float()
+    return x if of_counts(name) else (x - x.mean(0)) / x.std(0)
+
+
 def run(name: str, checkpoint: Path | None, steps: int | None = None) -> dict[str, Tensor]:
     """The weights after a run, which is interrupted after so many steps."""
-    x = torch.from_numpy(rows("table", 100)).float()
-    recipe = RECIPES[name].with_parts(
-        network=spec("mlp", widths=(16,), dropout=0.1, normalization="batch"),
-        likelihood=spec("gaussian"),
-    )
+    x = standardised(name, 100)
+    recipe = on_tables(name, dropout=0.1, normalization="batch")
     with own_randomness(5):
-        model = Model(recipe, (12,), 2)
+        model = Model(recipe, (12,), 4)
     settings = Settings(epochs=4, batch_size=16, seed=5)
     done = -1
 
@@ -170,7 +193,7 @@ def run(name: str, checkpoint: Path | None, steps: int | None = None) -> dict[st
     return {name: value.clone() for name, value in model.state_dict().items()}
 
 
-@pytest.mark.parametrize("name", TRAINED)
+@over_trained
 @pytest.mark.parametrize("steps", [1, 5, 13])
 def test_a_run_that_was_stopped_ends_as_if_it_had_not_been(
     name: str, steps: int, tmp_path: Path
@@ -184,8 +207,64 @@ def test_a_run_that_was_stopped_ends_as_if_it_had_not_been(
 
 @pytest.mark.parametrize("name", list(RECIPES))
 def test_a_fit_that_ended_is_not_done_again(name: str, tmp_path: Path) -> None:
-    X = rows("table")
+    X = rows(name)
     settings: dict[str, Any] = {"recipe": name, "epochs": 2, "resume": tmp_path / "state"}
     first, second = (Autoencoder(2, **settings).fit(X) for _ in range(2))
     np.testing.assert_array_equal(second.transform(X), first.transform(X))
     assert second.history_ == first.history_
+
+
+@over_recipes
+def test_both_halves_are_exported_and_answer_alone(fitted: tuple[Autoencoder, Array]) -> None:
+    model, X = fitted
+    x = model.kind_.batch(X[:5]).x
+    down = torch.export.export(model.encoder_, (x,)).module()
+    up = torch.export.export(model.decoder_, (down(x).detach(),)).module()
+    with torch.no_grad():
+        codes, rebuilt = down(x), up(down(x))
+    np.testing.assert_allclose(codes.flatten(1), model.transform(X[:5]), rtol=1e-4, atol=1e-5)
+    there = model.kind_.restore(rebuilt)
+    np.testing.assert_allclose(there, model.reconstruct(X[:5]), rtol=1e-4, atol=1e-3)
+
+
+def step(name: str, batch: Batch, gaps: bool = False) -> list[Tensor]:
+    """All that comes of a start and a step of training."""
+    with own_randomness(1):
+        model = Model(on_tables(name), (12,), 4, gaps=gaps)
+        model.start(batch)
+        found = [t.clone() for t in model.state_dict().values()]
+        objective = Objective(model, RECIPES[name].phases[0])
+        objective.start(model.encode(batch.x, batch.weight))
+        loss = objective(batch).total
+        loss.backward()
+    gradients = [p.grad for p in objective.parameters() if p.grad is not None]
+    assert all(gradient.isfinite().all() for gradient in gradients)
+    return [*found, loss.detach(), *gradients]
+
+
+@over_trained
+def test_what_stands_in_a_gap_changes_nothing(name: str) -> None:
+    x = standardised(name, 60)
+    weight = torch.bernoulli(torch.full_like(x, 0.7))
+    filled = x.where(weight > 0, torch.tensor(50.0))
+    for one, other in zip(*(step(name, Batch(v, weight), True) for v in (x, filled)), strict=True):
+        assert torch.equal(one, other)
+
+
+@over_trained
+def test_rows_without_weight_change_nothing(name: str) -> None:
+    x = standardised(name, 60)
+    weight = (torch.arange(60) % 3 > 0).float()
+    filled = x.where(weight.unsqueeze(1) > 0, x.flip(0))
+    for one, other in zip(*(step(name, Batch(v, weight)) for v in (x, filled)), strict=True):
+        torch.testing.assert_close(one, other)
+
+
+@over_trained
+def test_a_table_with_missing_cells_is_fitted_and_filled(name: str) -> None:
+    X = rows(name).astype(float)
+    X[np.random.default_rng(1).random(X.shape) < 0.2] = np.nan
+    made = Autoencoder(4, recipe=name, network=small_network("table"), epochs=2).fit(X)
+    for answer in answers(made, X).values():
+        assert len(answer) == len(X)
+        assert np.isfinite(answer).all()

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from isthmus.core.errors import DataError, EmptyError, ShapeError
+from isthmus.core.errors import DataError, EmptyError
 from isthmus.data import read, write
+from isthmus.data.folders import images_from_paths, read_folder, write_folder
 
 
 def pictures(n: int = 3, *shape: int) -> np.ndarray[Any, Any]:
@@ -53,17 +54,60 @@ def test_a_turned_photograph_is_read_upright(tmp_path):
     assert np.array_equal(read(tmp_path).X[0], upright)
 
 
-def test_two_images_that_differ_are_named_with_their_sizes(tmp_path):
+def test_images_of_unequal_sizes_are_read_as_they_are(tmp_path):
+    small, wide = pictures(1, 4, 6)[0], pictures(1, 4, 7)[0]
+    Image.fromarray(small).save(tmp_path / "a.png")
+    Image.fromarray(wide).save(tmp_path / "b.png")
+    images, paths = read_folder(tmp_path)
+    assert [path.name for path in paths] == ["a.png", "b.png"]
+    assert images.shape == (2,)
+    assert np.array_equal(images[0], small)
+    assert np.array_equal(images[1], wide)
+    write_folder(tmp_path / "out", list(images), None)
+    for read_again, image in zip(read_folder(tmp_path / "out")[0], images, strict=True):
+        assert np.array_equal(read_again, image)
+
+
+@pytest.mark.parametrize(
+    ("modes", "channels"),
+    [(("L", "RGB"), 3), (("LA", "RGB"), 4), (("L", "LA"), 2), (("RGB", "RGBA", "L", "P"), 4)],
+)
+def test_a_folder_of_mixed_colour_modes_takes_the_richest(tmp_path, modes, channels):
+    for i, mode in enumerate(modes):
+        Image.fromarray(pictures(1, 4, 6)[0]).convert(mode).save(tmp_path / f"{i}.png")
+    images, _ = read_folder(tmp_path)
+    assert images.shape == (len(modes), 4, 6, channels)
+    first = pictures(1, 4, 6)[0]
+    assert np.array_equal(images[0, ..., 0], first)
+    if channels in (2, 4):
+        assert (images[0, ..., -1] == 255).all()
+    if channels > 2:
+        assert np.array_equal(images[0, ..., 2], first)
+
+
+def test_eight_and_sixteen_bits_are_not_mixed(tmp_path):
     Image.new("L", (6, 4)).save(tmp_path / "a.png")
-    Image.new("L", (7, 4)).save(tmp_path / "b.png")
-    with pytest.raises(ShapeError, match=r"a.png is 4 x 6 .*, b.png is 4 x 7"):
-        read(tmp_path)
-    Image.new("RGB", (6, 4)).save(tmp_path / "b.png")
-    with pytest.raises(ShapeError, match=r"a.png is 4 x 6 \(grey.*3 channels"):
-        read(tmp_path)
     Image.fromarray(np.zeros((4, 6), np.uint16)).save(tmp_path / "b.png")
-    with pytest.raises(ShapeError, match=r"grey, uint8.*grey, uint16"):
-        read(tmp_path)
+    with pytest.raises(DataError, match=r"a.png holds uint8 values, b.png uint16. Bring them"):
+        read_folder(tmp_path)
+
+
+def test_a_folder_of_folders_says_where_the_images_are(tmp_path):
+    for name in ("cats", "dogs", "notes"):
+        (tmp_path / name).mkdir()
+    for name in ("cats", "dogs"):
+        Image.new("L", (6, 4)).save(tmp_path / name / "a.png")
+    (tmp_path / "broken.png").mkdir()
+    with pytest.raises(EmptyError, match=r"There are in its folders cats, dogs: give one"):
+        read_folder(tmp_path)
+
+
+def test_paths_of_a_table_are_looked_for_beside_it(tmp_path):
+    Image.fromarray(pictures(1, 4, 6)[0]).save(tmp_path / "a.png")
+    found = images_from_paths(["a.png", str(tmp_path / "a.png")], base=tmp_path)
+    assert np.array_equal(found, np.repeat(pictures(1, 4, 6), 2, axis=0))
+    with pytest.raises(DataError, match=r"there is no image .*c\.png"):
+        images_from_paths(["a.png", "c.png"], base=tmp_path)
 
 
 def test_an_image_above_the_pixel_limit_is_refused_before_it_is_unpacked(tmp_path, monkeypatch):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from isthmus.core.errors import DataError, EmptyError, ModelFileError, ShapeError
-from isthmus.data import Images, modality_from_state
+from isthmus.data import Images, Modality, modality_from_state
 
 
 @st.composite
@@ -25,13 +25,24 @@ def images(draw: st.DrawFn) -> Any:
         elements = st.floats(-reach, reach, width=32, allow_subnormal=False)
     if dtype == "int64":
         elements = st.integers(0, 300)
-    return draw(arrays(dtype, (n, height, width, *channels), elements=elements))
+    X = draw(arrays(dtype, (n, height, width, *channels), elements=elements))
+    if dtype == "uint8" and channels in ((2,), (4,)):
+        X[..., -1] |= 1  # opaque: what lies under full transparency is arbitrary
+    return X
 
 
 def fitted(X: Any, support: str = "real") -> Images:
     kind = Images()
-    kind.fit(X, support)
+    kind.fit(X)
+    kind.suit(support)
     return kind
+
+
+def tensor(kind: Modality, X: Any) -> torch.Tensor:
+    """What the model would see, nothing of it missing."""
+    batch = kind.batch(X)
+    assert batch.weight is None
+    return batch.x
 
 
 def grey(n: int = 20, height: int = 6, width: int = 5) -> np.ndarray[Any, Any]:
@@ -41,7 +52,7 @@ def grey(n: int = 20, height: int = 6, width: int = 5) -> np.ndarray[Any, Any]:
 @given(images(), st.sampled_from(["real", "unit"]))
 def test_images_come_back_as_they_were_given(X, support):
     kind = fitted(X, support)
-    x = kind.tensor(X)
+    x = tensor(kind, X)
     restored = kind.restore(x)
     assert x.shape == (len(X), *kind.shape)
     assert x.dtype == torch.float32
@@ -62,13 +73,13 @@ def test_a_schema_survives_json_exactly(X, support):
     words, numbers = kind.state()
     again = modality_from_state(json.loads(json.dumps(words)), numbers)
     assert again.state() == kind.state()
-    assert torch.equal(again.tensor(X), kind.tensor(X))
-    assert np.array_equal(again.restore(kind.tensor(X)), kind.restore(kind.tensor(X)))
+    assert torch.equal(tensor(again, X), tensor(kind, X))
+    assert np.array_equal(again.restore(tensor(kind, X)), kind.restore(tensor(kind, X)))
 
 
 def test_pixels_are_standardised_by_one_mean_and_one_scale():
     X = grey()
-    x = fitted(X).tensor(X)
+    x = tensor(fitted(X), X)
     assert float(x.mean()) == pytest.approx(0, abs=1e-6)
     assert float(x.std(correction=0)) == pytest.approx(1, abs=1e-6)
     assert torch.equal(x.argsort(stable=True), torch.from_numpy(X)[:, None].argsort(stable=True))
@@ -76,7 +87,7 @@ def test_pixels_are_standardised_by_one_mean_and_one_scale():
 
 def test_bytes_are_divided_by_255_for_a_unit_likelihood_even_where_no_pixel_is_white():
     X = grey() // 2
-    assert torch.allclose(fitted(X, "unit").tensor(X)[:, 0], torch.from_numpy(X) / 255)
+    assert torch.allclose(tensor(fitted(X, "unit"), X)[:, 0], torch.from_numpy(X) / 255)
 
 
 @pytest.mark.parametrize(
@@ -104,31 +115,31 @@ def test_channels_go_first_inside_and_come_back_last():
     X = np.stack([grey(), grey() // 2, grey() // 4], -1)
     kind = fitted(X, "unit")
     assert kind.shape == (3, 6, 5)
-    assert torch.allclose(kind.tensor(X)[:, 1] * 255, torch.from_numpy(grey() // 2).float())
-    assert np.array_equal(kind.restore(kind.tensor(X)), X)
+    assert torch.allclose(tensor(kind, X)[:, 1] * 255, torch.from_numpy(grey() // 2).float())
+    assert np.array_equal(kind.restore(tensor(kind, X)), X)
 
 
 def test_another_size_or_depth_is_refused_by_name():
     kind = fitted(np.zeros((2, 28, 28), np.uint8))
     words = "fitted on 28 x 28 grey images, got 32 x 32 grey images"
     with pytest.raises(ShapeError, match=words):
-        kind.tensor(np.zeros((2, 32, 32), np.uint8))
+        tensor(kind, np.zeros((2, 32, 32), np.uint8))
     with pytest.raises(ShapeError, match="got 28 x 28 colour images"):
-        kind.tensor(np.zeros((2, 28, 28, 3), np.uint8))
+        tensor(kind, np.zeros((2, 28, 28, 3), np.uint8))
 
 
 def test_grey_images_with_and_without_a_channel_axis_are_the_same():
     kind = fitted(grey())
-    assert torch.equal(kind.tensor(grey()[..., None]), kind.tensor(grey()))
+    assert torch.equal(tensor(kind, grey()[..., None]), tensor(kind, grey()))
 
 
 def test_bytes_and_fractions_are_not_confused():
     with pytest.raises(DataError, match=r"uint8 images .* 0 to 255, got float64 .* up to 1"):
-        fitted(grey()).tensor(np.round(grey() / 255, 2))
+        tensor(fitted(grey()), np.round(grey() / 255, 2))
     with pytest.raises(DataError, match=r"float64 images .* 0 to 1, got uint8 .* up to 255"):
-        fitted(grey() / 255).tensor(np.maximum(grey(), 255))
+        tensor(fitted(grey() / 255), np.maximum(grey(), 255))
     same = grey().astype(float)
-    assert torch.equal(fitted(grey()).tensor(same), fitted(grey()).tensor(grey()))
+    assert torch.equal(tensor(fitted(grey()), same), tensor(fitted(grey()), grey()))
 
 
 @pytest.mark.parametrize(
@@ -137,10 +148,14 @@ def test_bytes_and_fractions_are_not_confused():
         (np.zeros((3, 4)), DataError, r"\(n, height, width\)"),
         (np.zeros((2, 3, 28, 28)), DataError, "Move the channels last"),
         (np.zeros((2, 28, 28, 9)), DataError, "1 to 4 channels"),
-        (np.zeros((0, 4, 4)), EmptyError, "no pixel"),
+        (np.zeros((0, 4, 4)), EmptyError, "no images"),
+        ([], EmptyError, "no images"),
         (np.zeros((2, 0, 4)), EmptyError, "no pixel"),
-        (np.full((2, 4, 4), np.nan), DataError, r"32 values .* the first in image 0"),
-        ([np.zeros((3, 3)), np.zeros((4, 4))], DataError, "different sizes"),
+        ([np.zeros((3, 3)), np.zeros((0, 4))], EmptyError, r"no pixel in image 1"),
+        ([np.zeros((3, 3)), np.zeros((2, 4, 5))], DataError, r"image 1 has the shape \(2, 4, 5\)"),
+        ([np.zeros((3, 3)), np.zeros(4)], DataError, r"image 1 has the shape \(4,\)"),
+        (np.full((2, 4, 4), np.nan), EmptyError, "no pixel of any image is known"),
+        (np.array([1, np.inf, np.nan, 2]).reshape(2, 1, 2), DataError, "1 value .* in image 0"),
         (np.array([1e308, -1e308]).reshape(2, 1, 1), DataError, "too far"),
     ],
 )
@@ -149,23 +164,94 @@ def test_what_is_no_image_is_refused_in_plain_words(X, error, words):
         fitted(X)
 
 
-def test_a_gap_or_an_absurd_value_met_later_is_refused():
+def test_an_infinite_or_absurd_value_met_later_is_refused():
     X = grey() / 255
     kind = fitted(X)
     with pytest.raises(EmptyError, match="no images"):
-        kind.tensor(X[:0])
+        kind.batch(X[:0])
     X[3, 2, 2] = np.inf
-    with pytest.raises(DataError, match=r"1 value .* the first in image 3"):
-        kind.tensor(X)
+    X[4] = np.nan
+    with pytest.raises(DataError, match=r"1 value .* is infinite, the first in image 3"):
+        kind.batch(X)
     X[3, 2, 2] = 1e200
     with pytest.raises(DataError, match="Check their units"):
-        kind.tensor(X)
+        kind.batch(X)
+
+
+@given(
+    arrays("float64", (3, 4, 5), elements=st.floats(-5, 5)),
+    arrays("bool", (3, 4, 5)).filter(lambda gaps: not gaps.all()),
+)
+def test_a_pixel_that_is_nan_is_missing_and_the_rest_is_as_it_would_be_alone(X, gaps):
+    kind, known = Images(), X[~gaps].reshape(-1, 1, 1)
+    kind.fit(np.where(gaps, np.nan, X))
+    alone = fitted(known)
+    assert kind.range == alone.range
+    assert kind.mean == pytest.approx(alone.mean)
+    assert kind.deviation == pytest.approx(alone.deviation)
+    x, weight = kind.batch(np.where(gaps, np.nan, X))[:2]
+    weight = torch.ones_like(x) if weight is None else weight
+    assert np.array_equal(weight.numpy()[:, 0] == 0, gaps)
+    assert not x[weight == 0].any()
+    assert torch.equal(x * weight, kind.batch(X * ~gaps).x * weight)
+
+
+def test_a_pixel_may_be_missing_in_one_channel_only():
+    X = np.random.default_rng(0).random((2, 4, 4, 3))
+    X[0, 1, 2, 1] = np.nan
+    weight = fitted(X).batch(X).weight
+    assert weight is not None
+    assert weight.shape == (2, 3, 4, 4)
+    assert (weight == 0).nonzero().tolist() == [[0, 1, 1, 2]]
+    X[0, 1, 2] = np.nan
+    whole = fitted(X).batch(X).weight
+    assert whole is not None
+    assert whole.shape == (2, 1, 4, 4)
+
+
+@pytest.mark.parametrize("channels", [2, 4])
+def test_the_colour_under_full_transparency_changes_nothing(channels):
+    rng = np.random.default_rng(0)
+    X = rng.integers(1, 256, (3, 4, 5, channels), dtype=np.uint8)
+    clear = rng.random((3, 4, 5)) < 0.3
+    X[clear, -1] = 0
+    other = X.copy()
+    other[clear, :-1] = rng.integers(0, 256, (clear.sum(), channels - 1))
+    kind = fitted(X)
+    assert kind.state() == fitted(other).state()
+    x, weight = kind.batch(X)[:2]
+    assert weight is not None
+    assert torch.equal(x, kind.batch(other).x)
+    assert np.array_equal(weight[:, 0].numpy() == 0, clear)
+    assert bool((weight[:, -1] == 1).all())
+
+
+def test_counts_stay_raw():
+    X = grey().astype("uint16") * 7
+    kind = fitted(X, "count")
+    assert torch.equal(tensor(kind, X)[:, 0], torch.from_numpy(X.astype("float32")))
+    assert float(kind.scale) == 1
+    assert np.array_equal(kind.restore(tensor(kind, X)), X)
+    assert np.array_equal(
+        kind.restore(torch.full((1, 1, 6, 5), 65535.0)), np.full((1, 6, 5), 65535)
+    )
+    whole = fitted(X.astype("float64"), "count")
+    with pytest.raises(DataError, match="whole numbers from 0 on"):
+        whole.batch(X / 2 + 0.25)
+
+
+@pytest.mark.parametrize("X", [grey() / 255, grey().astype("int64") - 1 - grey().min()])
+def test_what_is_no_count_does_not_suit_a_likelihood_of_counts(X):
+    with pytest.raises(DataError, match="counts are whole numbers from 0 on"):
+        fitted(X, "count")
+    with pytest.raises(ValueError, match="images suit one of real, unit, count"):
+        fitted(X, "counts")
 
 
 def test_a_weight_counts_like_repeated_images():
     weight = np.arange(20) % 3
     weighted = Images()
-    weighted.fit(grey(), "real", weight)
+    weighted.fit(grey(), weight)
     repeated = fitted(np.repeat(grey(), weight, axis=0))
     assert weighted.mean == pytest.approx(repeated.mean)
     assert weighted.deviation == pytest.approx(repeated.deviation)

@@ -193,7 +193,7 @@ def test_codes_with_fewer_columns_are_taken_as_zero_in_the_others(fitted: Autoen
 
 
 def test_encoder_and_decoder_work_alone(fitted: Autoencoder) -> None:
-    x = fitted.kind_.tensor(X)
+    x = fitted.kind_.batch(X).x
     with torch.no_grad():
         z = fitted.encoder_(x)
         assert_allclose(z, fitted.transform(X), atol=1e-5)

@@ -89,9 +89,9 @@ def test_a_model_worse_than_pca_is_said_to_be_worse() -> None:
 
 def test_a_difference_within_chance_is_called_no_difference(trained: Autoencoder) -> None:
     """A row on which the model is better, and one on which PCA is."""
-    x = trained.kind_.tensor(NEW)
+    x = trained.kind_.batch(NEW).x
     gain = ((trained.plain_.reconstruct(x) - x) ** 2).mean(1)
-    gain = gain - ((trained.kind_.tensor(trained.reconstruct(NEW)) - x) ** 2).mean(1)
+    gain = gain - ((trained.kind_.batch(trained.reconstruct(NEW)).x - x) ** 2).mean(1)
     assert gain.min() < 0 < gain.max(), "there are no such rows"
     comparison = compare(trained, NEW[[int(gain.argmin()), int(gain.argmax())]])
     assert comparison.plain_wins
@@ -136,7 +136,7 @@ def test_it_can_be_printed_and_written_as_json(trained: Autoencoder) -> None:
     plain = json.loads(json.dumps(comparison.to_json()))
     assert plain["verdict"] == comparison.verdict
     assert plain["plain_wins"] is False
-    assert plain["rows"][0].keys() == {"method", "measure", "value", "error"}
+    assert plain["rows"][0].keys() == {"method", "measure", "value", "error", "column"}
 
 
 def test_a_loaded_model_compares_as_the_saved_one(trained: Autoencoder, tmp_path: Any) -> None:
@@ -149,8 +149,8 @@ def test_what_cannot_be_compared_is_refused_in_words(trained: Autoencoder) -> No
         compare(Autoencoder(), NEW)
     with pytest.raises(ColumnsError, match="X has 3 features, but Autoencoder is expecting 64"):
         compare(trained, NEW[:, :3])
-    with pytest.raises(DataError, match="NaN"):
-        compare(trained, np.where(NEW > 15, np.nan, NEW))
+    with pytest.raises(DataError, match="infinity"):
+        compare(trained, np.where(NEW > 15, np.inf, NEW))
     with pytest.raises(DataError, match="0 sample"):
         compare(trained, NEW[:0])
     images = Autoencoder(2, epochs=1, network=SMALL).fit(TRAIN.reshape(-1, 8, 8))

@@ -137,12 +137,12 @@ def test_the_units_of_the_data_do_not_matter(scale: float) -> None:
     assert_allclose(other.reconstruct(X * scale) / scale, ae.reconstruct(X), atol=0.01)
 
 
-@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_gaps_and_infinities_are_refused_at_fit_and_in_use(bad: float, fitted: Autoencoder) -> None:
+@pytest.mark.parametrize("bad", [np.inf, -np.inf])
+def test_infinities_are_refused_at_fit_and_in_use(bad: float, fitted: Autoencoder) -> None:
     rows = X.copy()
     rows[3, 5] = bad
     for use in (small().fit, fitted.transform, fitted.reconstruct, fitted.score_samples):
-        with pytest.raises(DataError, match=r"NaN|infinit"):
+        with pytest.raises(DataError, match="infinit"):
             use(rows)
 
 

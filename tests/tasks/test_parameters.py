@@ -26,7 +26,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"latent_dim": True}, "latent_dim must be"),
     ({"latent_dim": None}, "latent_dim must be"),
     ({"recipe": "autoencodr"}, "no recipe 'autoencodr'. Did you mean 'autoencoder'?"),
-    ({"recipe": "zzz"}, "no recipe 'zzz'. Known: autoencoder, denoising, linear, vae."),
+    ({"recipe": "zzz"}, "no recipe 'zzz'. Known: adversarial, autoencoder,"),
     ({"recipe": None}, "no recipe 'None'"),
     ({"recipe": ["vae"]}, "recipe"),
     ({"network": "mpl"}, "no network 'mpl'. Did you mean 'mlp'?"),

@@ -23,7 +23,7 @@ def rates(ae: Autoencoder, X: Any) -> Any:
     """(latent_dim,) mean Kullback-Leibler divergence of each dimension's posterior, in nats."""
     model, offset = ae.model_, ae.model_.code.get_buffer("start_log_scale")
     with torch.no_grad():
-        h = model.network.encode(ae.kind_.tensor(X))
+        h = model.network.encode(ae.kind_.batch(X).x)
         mean, log_scale = h[:, 0], h[:, 1] + offset
         kl = 0.5 * (mean.square() + (2 * log_scale).exp() - 1 - 2 * log_scale)
     return kl.mean(0).numpy()
@@ -32,7 +32,7 @@ def rates(ae: Autoencoder, X: Any) -> Any:
 def assert_alive(ae: Autoencoder, X: Any, at_least: int) -> None:
     found = rates(ae, X)
     assert (found > LIVE).sum() >= at_least, found
-    x = ae.kind_.tensor(X)
+    x = ae.kind_.batch(X).x
     with torch.no_grad():
         total = ae.model_.code(ae.model_.network.encode(x)).rate.mean().item()
     assert total == pytest.approx(found.sum(), rel=1e-3), "the rate is that divergence"

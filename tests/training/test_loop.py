@@ -262,7 +262,7 @@ def test_a_model_trained_in_half_precision_answers_in_full() -> None:
     assert not same_weights(half, full)
     assert half.kept_ == "trained"
     assert half.score(X) == pytest.approx(full.score(X), rel=0.1)
-    x = half.kind_.tensor(X[:128])
+    x = half.kind_.batch(X[:128]).x
     with torch.no_grad():
         np.testing.assert_allclose(half.encoder_(x), half.transform(X[:128]), atol=1e-5)
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
+from isthmus.core import patches
 from isthmus.core.linear import principal_components
 
 
@@ -32,25 +32,24 @@ class PCA:
         x : Tensor of shape (n, *shape)
         k : int
             Components, of each patch where there are patches.
-        weight : Tensor of shape (n,), optional
+        weight : Tensor of shape (n,), (n, *shape) or (n, 1, height, width), optional
+            Of rows, or of values: where it is 0, the mean of the column takes the value's place.
         patch : int
+            Many images are cut into more patches than are fitted to: then to a sample of them.
         """
-        rows = _rows(x, patch)
-        if patch and weight is not None:
-            weight = weight.repeat_interleave(len(rows) // len(x))
-        found = principal_components(rows, k, weight)
+        which = patches.sample(x, patch) if patch else None
+        rows = patches.known_rows(x, weight, patch, which)
+        row_weight = patches.known_weight(x, weight, patch, which)
+        found = principal_components(rows, k, row_weight)
         return cls(found.mean, found.axes, patch)
 
     def reconstruct(self, x: Tensor) -> Tensor:
         """(n, *shape) rebuilt from the components."""
-        rows = _rows(x, self.patch)
+        rows = patches.patches(x, self.patch) if self.patch else x.flatten(1)
         rebuilt = (rows - self.mean) @ self.axes.T @ self.axes + self.mean
         if not self.patch:
             return rebuilt.view_as(x)
-        size = tuple(side + -side % self.patch for side in x.shape[2:])
-        columns = rebuilt.view(len(x), -1, rebuilt.shape[1]).transpose(1, 2)
-        whole = F.fold(columns, size, self.patch, stride=self.patch)
-        return whole[..., : x.shape[2], : x.shape[3]]
+        return patches.from_patches(rebuilt, tuple(x.shape[2:]), self.patch)
 
     def tensors(self) -> dict[str, Tensor]:
         """What is saved."""
@@ -60,11 +59,3 @@ class PCA:
     def from_tensors(cls, tensors: dict[str, Tensor]) -> PCA:
         """Read what ``tensors`` gave."""
         return cls(tensors["mean"], tensors["axes"], int(tensors["patch"]))
-
-
-def _rows(x: Tensor, patch: int) -> Tensor:
-    if not patch:
-        return x.flatten(1)
-    missing = [-side % patch for side in x.shape[2:]]
-    x = F.pad(x, (0, missing[1], 0, missing[0]), mode="replicate")
-    return F.unfold(x, patch, stride=patch).transpose(1, 2).flatten(0, 1)

@@ -7,8 +7,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from isthmus.core.sparse import SparseRows
+
 EXACT_LIMIT = 2048
 CHUNK = 8192
+GRAM_CHUNK = 64
+POWER_ITERATIONS, MORE_AXES = 4, 10
 
 
 class Components(NamedTuple):
@@ -24,16 +28,19 @@ class Components(NamedTuple):
     """() summed over all features."""
 
 
-def principal_components(x: Tensor, k: int, weight: Tensor | None = None) -> Components:
+def principal_components(
+    x: Tensor | SparseRows, k: int, weight: Tensor | None = None
+) -> Components:
     """The first ``k`` principal components of the rows of ``x``.
 
     Exact, through the smaller of the covariance and the Gram matrix, where that has at most
     2,048 rows; else randomised with power iterations (Halko, Martinsson & Tropp 2011,
-    https://arxiv.org/abs/0909.4061) under a fixed seed.
+    https://arxiv.org/abs/0909.4061) under a fixed seed. Sparse rows are centred without becoming
+    dense.
 
     Parameters
     ----------
-    x : Tensor of shape (n, n_features)
+    x : Tensor or SparseRows of shape (n, n_features)
     k : int
         At most min(n, n_features) are returned.
     weight : Tensor of shape (n,), optional
@@ -42,24 +49,23 @@ def principal_components(x: Tensor, k: int, weight: Tensor | None = None) -> Com
     n, p = x.shape
     w = torch.ones(n, dtype=x.dtype, device=x.device) if weight is None else weight.to(x.dtype)
     share = w / w.sum()
-    mean = (share.double() @ x.double()) if n * p <= 2**24 else _weighted_mean(x, share)
+    mean = _mean(x, share)
     k = max(1, min(k, n, p))
     root = share.sqrt().unsqueeze(1)
     if p <= EXACT_LIMIT:
         variance, axes, total = _from_covariance(x, root, mean, k)
     elif n <= EXACT_LIMIT:
-        rows = (x.double() - mean) * root.double()
-        values, vectors = torch.linalg.eigh(rows @ rows.T)
-        variance, left = values.flip(0)[:k], vectors.flip(1)[:, :k]
-        axes = torch.linalg.qr((left.T @ rows).T).Q.T
-        total = values.sum()
+        variance, axes, total = _from_gram(x, root, mean, k)
+    elif isinstance(x, SparseRows):
+        variance, axes, total = _randomised(x, root.double(), mean, k)
     else:
         rows = (x - mean.to(x.dtype)) * root
         with torch.random.fork_rng(devices=[x.device] if x.is_cuda else []):
             torch.default_generator.manual_seed(0)
             if x.is_cuda:
                 torch.cuda.manual_seed(0)
-            _, scale, right = torch.svd_lowrank(rows, q=min(k + 10, n, p), niter=4)
+            q = min(k + MORE_AXES, n, p)
+            _, scale, right = torch.svd_lowrank(rows, q=q, niter=POWER_ITERATIONS)
         axes, variance, total = right.T[:k], scale[:k].square(), rows.square().sum()
     largest = axes.gather(1, axes.abs().argmax(1, keepdim=True))
     axes = axes * torch.where(largest < 0, -1.0, 1.0).to(axes.dtype)
@@ -67,7 +73,12 @@ def principal_components(x: Tensor, k: int, weight: Tensor | None = None) -> Com
     return Components(mean.to(kind), axes.to(kind), variance.clamp(min=0).to(kind), total.to(kind))
 
 
-def _weighted_mean(x: Tensor, share: Tensor) -> Tensor:
+def _mean(x: Tensor | SparseRows, share: Tensor) -> Tensor:
+    """(p,) the weighted mean of the columns, in float64."""
+    if isinstance(x, SparseRows):
+        return x.t_matmul(share.double().unsqueeze(1)).squeeze(1)
+    if x.numel() <= 2**24:
+        return share.double() @ x.double()
     mean = torch.zeros(x.shape[1], dtype=torch.float64, device=x.device)
     for rows, part in zip(torch.split(x, CHUNK), torch.split(share, CHUNK), strict=True):
         mean += (part @ rows).double()
@@ -75,13 +86,58 @@ def _weighted_mean(x: Tensor, share: Tensor) -> Tensor:
 
 
 def _from_covariance(
-    x: Tensor, root: Tensor, mean: Tensor, k: int
+    x: Tensor | SparseRows, root: Tensor, mean: Tensor, k: int
 ) -> tuple[Tensor, Tensor, Tensor]:
     precise = x.shape[0] * x.shape[1] ** 2 <= 2**28
     kind = torch.float64 if precise else x.dtype
     covariance = torch.zeros(x.shape[1], x.shape[1], dtype=torch.float64, device=x.device)
-    for rows, part in zip(torch.split(x, CHUNK), torch.split(root, CHUNK), strict=True):
-        centred = (rows.to(kind) - mean.to(kind)) * part.to(kind)
+    for first in range(0, x.shape[0], CHUNK):
+        some = slice(first, first + CHUNK)
+        centred = (x[some].to(kind) - mean.to(kind)) * root[some].to(kind)
         covariance += (centred.T @ centred).double()
     values, vectors = torch.linalg.eigh(covariance)
     return values.flip(0)[:k], vectors.flip(1)[:, :k].T, covariance.trace()
+
+
+def _from_gram(
+    x: Tensor | SparseRows, root: Tensor, mean: Tensor, k: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    root = root.double()
+    if isinstance(x, SparseRows):
+        gram = _centred_gram(x, mean) * root * root.T
+        values, vectors = torch.linalg.eigh(gram)
+        along = _turned(x, root, mean, vectors.flip(1)[:, :k])
+    else:
+        rows = (x.double() - mean) * root
+        values, vectors = torch.linalg.eigh(rows @ rows.T)
+        along = (vectors.flip(1)[:, :k].T @ rows).T
+    return values.flip(0)[:k], torch.linalg.qr(along).Q.T, values.sum()
+
+
+def _centred_gram(x: SparseRows, mean: Tensor) -> Tensor:
+    """(n, n) products of the rows less their mean."""
+    blocks = [
+        x.matmul(x[first : first + GRAM_CHUNK].double().T) for first in range(0, len(x), GRAM_CHUNK)
+    ]
+    with_mean = x.matmul(mean.unsqueeze(1))
+    return torch.cat(blocks, 1) - with_mean - with_mean.T + mean @ mean
+
+
+def _turned(x: SparseRows, root: Tensor, mean: Tensor, left: Tensor) -> Tensor:
+    """(p, k) the transpose of the centred and weighed rows, times ``left``."""
+    weighed = root * left
+    return x.t_matmul(weighed) - mean.unsqueeze(1) * weighed.sum(0)
+
+
+def _randomised(x: SparseRows, root: Tensor, mean: Tensor, k: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Halko, Martinsson & Tropp's subspace iteration on rows that are centred as they are used."""
+    q = min(k + MORE_AXES, *x.shape)
+    axes = torch.randn(x.shape[1], q, generator=torch.Generator().manual_seed(0))
+    axes = axes.to(x.device, torch.float64)
+    for _ in range(POWER_ITERATIONS + 1):
+        along = root * (x.matmul(axes) - mean @ axes)
+        axes = torch.linalg.qr(_turned(x, root, mean, torch.linalg.qr(along).Q)).Q
+    along = root * (x.matmul(axes) - mean @ axes)
+    _, scale, right = torch.linalg.svd(along, full_matrices=False)
+    second = _mean(x.square(), root.squeeze(1).square())
+    return scale[:k].square(), right[:k] @ axes.T, (second - mean.square()).sum()

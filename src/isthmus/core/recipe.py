@@ -28,6 +28,12 @@ class Phase:
     penalties : tuple of Spec
     share : float
         Share of the training budget, relative to the other phases.
+    samples : int
+        Draws of the code for each row. With more than one, the loss is importance weighted
+        (Burda, Grosse & Salakhutdinov 2015, https://arxiv.org/abs/1509.00519).
+    trim : float
+        Share of the rows of a batch, those with the largest losses, that is left out: 0 to 0.5
+        (Rousseeuw 1984, https://doi.org/10.1080/01621459.1984.10477105).
     """
 
     fit: float = 1.0
@@ -35,6 +41,8 @@ class Phase:
     corruption: Spec = spec("none")
     penalties: tuple[Spec, ...] = ()
     share: float = 1.0
+    samples: int = 1
+    trim: float = 0.0
 
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
@@ -44,6 +52,8 @@ class Phase:
             "corruption": self.corruption.to_json(),
             "penalties": [penalty.to_json() for penalty in self.penalties],
             "share": self.share,
+            "samples": self.samples,
+            "trim": self.trim,
         }
 
     @staticmethod

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor
+
+from isthmus.core.sparse import is_sparse
 
 
 class Batch(NamedTuple):
     """Rows on their way through a model."""
 
     x: Tensor
-    """(B, *shape), finite."""
+    """(B, *shape), finite. Where a whole data set is meant it may be SparseRows, (n, p)."""
     weight: Tensor | None = None
     """(B,), (B, *shape) or the first axes of it: 0 where missing or padded, sample weights."""
     y: Tensor | None = None
@@ -35,6 +37,18 @@ class Batch(NamedTuple):
         if all(part is None for part in self[1:]):
             return Batch(x)
         return Batch(x, *(None if part is None else part[index] for part in self[1:]))
+
+    def kept(self, index: Tensor) -> Batch:
+        """The rows with these numbers, kept as the batch is: sparse rows stay sparse."""
+        if not is_sparse(self.x):
+            return self.rows(index)
+        parts = (None if part is None else part[index] for part in self[1:])
+        return Batch(cast(Tensor, self.x.rows(index)), *parts)
+
+    def repeated(self, times: int) -> Batch:
+        """The batch so many times, one after the other."""
+        parts = (None if p is None else p.repeat(times, *[1] * (p.ndim - 1)) for p in self)
+        return Batch(*parts)  # type: ignore[arg-type]
 
     def to(self, device: torch.device | str) -> Batch:
         """The same batch on another device."""

@@ -9,8 +9,11 @@ from isthmus.core.errors import DataError, ModelFileError, SpecError, nearest
 from isthmus.data.arrays import as_array
 from isthmus.data.contracts import Array, Modality
 from isthmus.data.files import Loaded, read
+from isthmus.data.frames import as_frame, is_objects
+from isthmus.data.gathering import are_images
 from isthmus.data.images import Images
-from isthmus.data.tables import Table, as_frame
+from isthmus.data.scipy_sparse import is_sparse
+from isthmus.data.tables import Table
 from isthmus.data.writing import check_output, write
 
 __all__ = [
@@ -36,7 +39,8 @@ def modality(X: Any, kind: Any = None) -> Modality:
     ----------
     X : array-like or DataFrame
     kind : "table" or "images", optional
-        Guessed if left out: DataFrames and two dimensions are a table, three and four are images.
+        Guessed if left out: DataFrames, sparse matrices and two dimensions are a table; three and
+        four dimensions, lists of arrays and of paths of image files are images.
 
     Raises
     ------
@@ -49,9 +53,14 @@ def modality(X: Any, kind: Any = None) -> Modality:
         if not isinstance(kind, str) or kind not in KINDS:
             raise SpecError(f"there is no kind of data '{kind}'. {nearest(str(kind), KINDS)}")
         return KINDS[kind]()
-    if as_frame(X) is not None:
+    if is_sparse(X):
         return Table()
-    shape = as_array(X).shape
+    is_frame = as_frame(X) is not None
+    if are_images(X):
+        return Images()
+    if is_frame:
+        return Table()
+    shape = X.shape if is_objects(X) else as_array(X).shape
     if len(shape) == 2:
         return Table()
     if len(shape) in (3, 4):

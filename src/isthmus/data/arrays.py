@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from isthmus.core.errors import DataError, NumbersError
-from isthmus.data.contracts import SUPPORTS, Array
+from isthmus.data.contracts import Array
 
 BLOCK_VALUES = 1 << 16
 """Values that are scaled at a time, so that the float64 copy stays in the processor's cache."""
@@ -65,23 +65,31 @@ def _numbers(array: Array) -> Array:
     raise DataError(f"{found}. Pass an array of real numbers.")
 
 
-def used_rows(X: Array, weight: Array | None) -> tuple[Array, NDArray[np.float64] | None]:
-    """The rows that count, and their weights."""
+def row_weights(n: int, weight: Array | None) -> NDArray[np.float64] | None:
+    """How often each of n rows counts, if that is said and possible.
+
+    Raises
+    ------
+    DataError
+        If weights are not so many finite numbers from 0 on, or are all 0.
+    """
     if weight is None:
-        return X, None
+        return None
     weight = np.asarray(weight, dtype=np.float64)
-    if weight.shape != X.shape[:1] or not np.isfinite(weight).all() or (weight < 0).any():
-        raise DataError(f"weights must be {len(X)} finite numbers, none below 0.")
+    if weight.shape != (n,) or not np.isfinite(weight).all() or (weight < 0).any():
+        raise DataError(f"weights must be {n} finite numbers, none below 0.")
     if not weight.any():
         raise DataError("all weights are 0: there is no row to learn from.")
+    return weight
+
+
+def used_rows(X: Array, weight: Array | None) -> tuple[Array, NDArray[np.float64] | None]:
+    """The rows that count, and their weights."""
+    weight = row_weights(X.shape[0], weight)
+    if weight is None:
+        return X, None
     kept = weight > 0
     return (X, weight) if kept.all() else (X[kept], weight[kept])
-
-
-def check_support(support: str) -> None:
-    """Raise ``ValueError`` if there is no such support."""
-    if support not in SUPPORTS:
-        raise ValueError(f"support must be 'real' or 'unit', got {support!r}.")
 
 
 def moments(

@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from isthmus.core.specs import Spec
+from isthmus.core.types import Batch
 
 Array = NDArray[Any]
-SUPPORTS = ("real", "unit")
+Support = str | tuple[str, ...]
+SUPPORTS = ("real", "unit", "count")
 
 
 class Modality(ABC):
@@ -20,38 +22,66 @@ class Modality(ABC):
 
     kind: ClassVar[str]
     shape: tuple[int, ...]
-    """One row of x."""
-    support: str
-    """"real": standardised; "unit": within 0 to 1."""
+    """One row of x, after ``fit``."""
+    support: Support
+    """"real": standardised; "unit": within 0 to 1; "count": as it is, whole numbers from 0 on; a
+    tuple has one for each column of a table."""
     names: list[str] | None
     """Column names, where there are any."""
     scale: Array
     """How much of the user's unit one unit of x is; broadcasts against a row of x."""
 
+    @classmethod
+    def gather(cls, X: Any) -> Any:
+        """X with all of it in memory, once for all that is done with it: files are read."""
+        return X
+
     @abstractmethod
-    def fit(self, X: Any, support: str = "real", weight: Array | None = None) -> None:
-        """Learn the schema.
+    def fit(self, X: Any, weight: Array | None = None) -> None:
+        """Learn the schema in one pass: types, levels, sizes, ranges and moments.
+
+        It is then ready for the support of its own ``likelihood()``.
 
         Parameters
         ----------
         X : array-like or DataFrame
-            The user's rows, all finite.
-        support : "real" or "unit"
-            What the likelihood can explain: any number, or numbers within 0 to 1.
+            The user's rows.
         weight : array of shape (n,), optional
             How often each row counts; rows of weight 0 are not looked at.
 
         Raises
         ------
         DataError
-            If there are gaps, infinite values, or anything that is not a number.
+            If something in it cannot be used.
         EmptyError
             If there are no rows or no columns.
         """
 
     @abstractmethod
-    def tensor(self, X: Any) -> Tensor:
-        """(n, *shape) float32 and finite, from the user's rows.
+    def suit(self, support: Support) -> None:
+        """After ``fit``: bring ``batch`` and ``restore`` to what a likelihood can explain.
+
+        Parameters
+        ----------
+        support : "real", "unit", "count", or a tuple of these
+            A tuple has one for each column of a table.
+
+        Raises
+        ------
+        DataError
+            If the data cannot be brought to it: numbers below 0 are no counts, for example.
+        """
+
+    @abstractmethod
+    def batch(self, X: Any) -> Batch:
+        """The user's rows as tensors.
+
+        Returns
+        -------
+        Batch
+            x of shape (n, *shape), float32 and finite, 0 where a value is missing; weight of
+            that shape (images: (n, 1, height, width)), 0 where missing and else 1, or None where
+            nothing is missing.
 
         Raises
         ------
@@ -62,11 +92,26 @@ class Modality(ABC):
         """
 
     @abstractmethod
-    def restore(self, x: Tensor) -> Array:
-        """The user's units and layout, from (n, *shape)."""
+    def restore(self, x: Tensor, like: Any = None) -> Any:
+        """What the user had, in the user's units and layout.
 
-    def frame(self, x: Tensor) -> dict[str, Array] | None:
-        """Like ``restore``, as columns by name; None where columns have no names."""
+        Parameters
+        ----------
+        x : Tensor of shape (n, *shape)
+        like : DataFrame, optional
+            Answer in a DataFrame of its library; else of the library that was fitted on.
+
+        Returns
+        -------
+        array or DataFrame
+            An array where arrays were fitted on. Where a DataFrame was, a DataFrame with the
+            same columns and types; an Arrow table where its library is not installed.
+        """
+
+    def columns_described(self) -> list[tuple[str, str]] | None:
+        """Name and kind of each column, for reports: "number", "category", "date", "count",
+        "text"; None where there are no columns.
+        """
         return None
 
     @abstractmethod

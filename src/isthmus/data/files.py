@@ -6,6 +6,7 @@ Arrow and Pillow are imported where they are used: they take time that other use
 from __future__ import annotations
 
 import difflib
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,12 +15,16 @@ from typing import Any
 import numpy as np
 
 from isthmus.core.errors import ColumnsError, DataError, EmptyError, nearest
+from isthmus.data.arrays import listed
 from isthmus.data.contracts import Array
-from isthmus.data.tables import columns
+from isthmus.data.frames import to_objects
+from isthmus.data.scipy_sparse import is_sparse
 
-TABLE_ENDINGS = (".csv", ".tsv", ".parquet")
+TABLE_ENDINGS = (".csv", ".tsv", ".parquet", ".arrow", ".feather")
 ARRAY_ENDINGS = (".npy", ".npz")
-IMAGE_ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
+IMAGE_ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif")
+SPARSE_PARTS = {"format", "shape", "data"}
+MOST_COLUMNS = 2**31
 READABLE = f"{', '.join(TABLE_ENDINGS + ARRAY_ENDINGS)}, or a folder of images"
 
 
@@ -28,7 +33,8 @@ class Loaded:
     """What a file held."""
 
     X: Any
-    """A NumPy array; an Arrow table where columns have names."""
+    """A NumPy array, of objects where columns without names hold text; an Arrow table where
+    columns have names; a sparse matrix of SciPy's."""
     kind: str
     """"table" or "images"."""
     names: list[str] | None = None
@@ -40,13 +46,14 @@ class Loaded:
 
 
 def read(path: str | Path, kind: str | None = None, labels: str | None = None) -> Loaded:
-    """Read a table, an array, or a folder of equal-sized images.
+    """Read a table, an array, a folder of images, or a table of their paths.
 
     Parameters
     ----------
     path : str or Path
-        A .csv, .tsv, .parquet, .npy or .npz file, an image, or a folder of images. An .npz file
-        holds one array, or one that is called X or x.
+        A .csv, .tsv, .parquet, .arrow, .feather, .npy or .npz file, an image, or a folder of
+        images. An .npz file holds one array, or one that is called X or x, or a sparse matrix as
+        ``scipy.sparse.save_npz`` writes it.
     kind : "table" or "images", optional
         Told by the file or the array's dimensions if left out.
     labels : str, optional
@@ -77,6 +84,8 @@ def read(path: str | Path, kind: str | None = None, labels: str | None = None) -
         loaded = _set_apart(loaded, labels, path)
     if not loaded.X.shape[0]:
         raise EmptyError(f"{path} has no rows.")
+    if loaded.kind == "table" and kind in (None, "images"):
+        loaded = _followed(loaded, path)
     return loaded if kind is None else replace(loaded, kind=kind)
 
 
@@ -104,6 +113,18 @@ def _read_images(path: Path) -> Loaded:
     return Loaded(images, "images", paths=paths)
 
 
+def _followed(loaded: Loaded, path: Path) -> Loaded:
+    """The images whose paths a table of one column holds; any other table as it is."""
+    from isthmus.data.folders import images_from_paths
+    from isthmus.data.gathering import are_images, paths_of
+
+    paths = paths_of(loaded.X) if are_images(loaded.X) else None
+    if paths is None:
+        return loaded
+    images = images_from_paths(paths, base=path.parent)
+    return replace(loaded, X=images, kind="images", names=None, paths=paths)
+
+
 def _read_delimited(path: Path, labels: str | None) -> Loaded:
     from isthmus.data.delimited import read_delimited
 
@@ -116,7 +137,16 @@ def _read_delimited(path: Path, labels: str | None) -> Loaded:
     loaded = Loaded(table, "table")
     if labels is not None:
         loaded = _set_apart(loaded, labels, path)
-    return replace(loaded, X=columns(loaded.X).values)
+    return replace(loaded, X=_without_names(loaded.X))
+
+
+def _without_names(table: Any) -> Array:
+    """The columns side by side: numbers where all are, else Python's objects."""
+    from isthmus.data.arrow import floats_of, is_number
+
+    if all(is_number(kind) or str(kind) == "null" for kind in table.schema.types):
+        return np.column_stack([floats_of(column) for column in table.columns])
+    return to_objects(dict(enumerate(table.columns)))
 
 
 def _read_parquet(path: Path, labels: str | None) -> Loaded:
@@ -126,8 +156,37 @@ def _read_parquet(path: Path, labels: str | None) -> Loaded:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
             return file.read()
 
-    table = _guarded(path, load, "a Parquet file")
-    kept = [name for name in table.column_names if not name.startswith("__index_level_")]
+    return _named(_guarded(path, load, "a Parquet file"), path)
+
+
+def _read_arrow(path: Path, labels: str | None) -> Loaded:
+    import pyarrow as pa
+    from pyarrow import feather
+
+    def load() -> Any:
+        with pa.OSFile(str(path)) as file:
+            start = file.read(6)
+            file.seek(0)
+            if start == b"ARROW1":
+                table = pa.ipc.open_file(file).read_all()
+            elif start[:4] == b"FEA1":
+                table = feather.read_table(file, memory_map=False)
+            else:
+                table = pa.ipc.open_stream(file).read_all()
+        # Offsets and numbers of levels that point beyond their ends would be followed blindly.
+        table.validate(full=True)
+        return table
+
+    return _named(_guarded(path, load, "an Arrow file"), path)
+
+
+def _named(table: Any, path: Path) -> Loaded:
+    """A table without the index that pandas stored in it."""
+    names = table.column_names
+    twice = sorted(f"'{name}'" for name, n in Counter(names).items() if n > 1)
+    if twice:
+        raise DataError(f"{path} has more than one column called {listed(twice)}. Rename them.")
+    kept = [name for name in names if not name.startswith("__index_level_")]
     table = table.select(kept)
     return Loaded(table, "table", list(table.column_names))
 
@@ -142,13 +201,17 @@ def _read_npy(path: Path, labels: str | None) -> Loaded:
 
 
 def _read_npz(path: Path, labels: str | None) -> Loaded:
-    def load() -> dict[str, Array]:
+    def load() -> Any:
         # Opened here, since NumPy leaves the file open where the archive is damaged.
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+            if SPARSE_PARTS.issubset(archive.files):
+                return _sparse(archive)
             wanted = _main_array(list(archive.files), labels, path)
             return {name: archive[name] for name in wanted}
 
     arrays = _guarded(path, load, "a NumPy archive")
+    if not isinstance(arrays, dict):
+        return Loaded(arrays, "table")
     main, *others = arrays
     loaded = _from_array(arrays[main], path, arrays.get("names"))
     if labels in others:
@@ -159,6 +222,28 @@ def _read_npz(path: Path, labels: str | None) -> Loaded:
             )
         loaded = replace(loaded, labels=found)
     return loaded
+
+
+def _sparse(archive: Any) -> Any:
+    """A sparse matrix, checked: what points outside it would be followed blindly."""
+    from scipy import sparse
+
+    if any(archive[part].dtype.kind not in "biufS" for part in archive.files):
+        raise DataError("a sparse matrix of something else than numbers")
+    form = bytes(archive["format"].item()).decode()
+    rows, columns = (int(side) for side in archive["shape"])
+    if not 0 <= columns < MOST_COLUMNS:
+        raise DataError(f"a sparse matrix of {columns} columns")
+    if form == "coo":
+        place = (archive["row"], archive["col"])
+        return sparse.coo_array((archive["data"], place), shape=(rows, columns)).tocsr()
+    if form not in ("csr", "csc"):
+        raise DataError(f"a sparse matrix in the form '{form}'. Save X.tocsr().")
+    make = sparse.csr_array if form == "csr" else sparse.csc_array
+    parts = (archive["data"], archive["indices"], archive["indptr"])
+    matrix = make(parts, shape=(rows, columns))
+    matrix.check_format(full_check=True)
+    return matrix.tocsr()
 
 
 def _main_array(keys: list[str], labels: str | None, path: Path) -> list[str]:
@@ -224,20 +309,31 @@ def _set_apart(loaded: Loaded, labels: str, path: Path) -> Loaded:
     j = int(labels)
     if isinstance(loaded.X, np.ndarray):
         return replace(loaded, X=np.delete(loaded.X, j, axis=1), labels=loaded.X[:, j])
+    if is_sparse(loaded.X):
+        others = [i for i in range(width) if i != j]
+        labels_found = loaded.X[:, [j]].toarray().ravel()
+        return replace(loaded, X=loaded.X.tocsc()[:, others].tocsr(), labels=labels_found)
     return replace(loaded, X=loaded.X.remove_column(j), labels=loaded.X.column(j).to_numpy())
 
 
-def arrow_table(named: Mapping[str, Array]) -> Any:
-    """An Arrow table of columns by name."""
+def arrow_table(named: Mapping[str, Any]) -> Any:
+    """An Arrow table of columns by name, NumPy's or Arrow's."""
     import pyarrow as pa
 
-    return pa.table({name: np.ascontiguousarray(column) for name, column in named.items()})
+    return pa.table(
+        {
+            name: np.ascontiguousarray(column) if isinstance(column, np.ndarray) else column
+            for name, column in named.items()
+        }
+    )
 
 
 READERS: dict[str, Callable[[Path, str | None], Loaded]] = {
     ".csv": _read_delimited,
     ".tsv": _read_delimited,
     ".parquet": _read_parquet,
+    ".arrow": _read_arrow,
+    ".feather": _read_arrow,
     ".npy": _read_npy,
     ".npz": _read_npz,
 }

@@ -1,123 +1,113 @@
-"""Folders of equal-sized images."""
+"""Folders and lists of image files."""
 
 from __future__ import annotations
 
+import os
 import secrets
 import shutil
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
-from isthmus.core.errors import DataError, EmptyError, ShapeError
+from isthmus.core.errors import DataError, EmptyError
 from isthmus.data.arrays import listed
 from isthmus.data.contracts import Array
+from isthmus.data.decoding import read_each
 from isthmus.data.files import IMAGE_ENDINGS
-
-KEPT_MODES = {"L", "LA", "RGB", "RGBA", "I;16", "F"}
+from isthmus.data.gathering import as_images, gathered
 
 
 def read_folder(folder: Path) -> tuple[Array, list[Path]]:
     """All images of a folder, sorted by name, and their paths.
 
+    Returns
+    -------
+    images : array of shape (n, height, width) or (n, height, width, channels)
+        Or, where sizes differ, of shape (n,), holding arrays. Grey images among coloured ones
+        become coloured.
+    paths : list of Path
+
     Raises
     ------
     EmptyError
         If there is none.
-    ShapeError
-        If two of them differ in size or in channels.
+    DataError
+        If one cannot be read, or two differ in depth.
     """
-    paths = sorted(
-        path
-        for path in folder.iterdir()
-        if path.suffix.lower() in IMAGE_ENDINGS and not path.name.startswith(".")
-    )
+    paths = _image_files(folder)
     if not paths:
-        raise EmptyError(f"there are no images in {folder}. Looked for {', '.join(IMAGE_ENDINGS)}.")
+        inside = sorted(path.name for path in folder.iterdir() if path.is_dir())
+        below = [name for name in inside if _image_files(folder / name)]
+        hint = f" There are in its folders {listed(below)}: give one of them." if below else ""
+        raise EmptyError(
+            f"there are no images in {folder}. Looked for {', '.join(IMAGE_ENDINGS)}.{hint}"
+        )
     return read_images(paths), paths
 
 
+def _image_files(folder: Path) -> list[Path]:
+    return sorted(
+        path
+        for path in folder.iterdir()
+        if path.suffix.lower() in IMAGE_ENDINGS and not path.name.startswith(".") and path.is_file()
+    )
+
+
 def read_images(paths: Sequence[Path]) -> Array:
-    """(n, height, width) or (n, height, width, channels), of the files' own depth."""
-    first = read_image(paths[0])
-    images = np.empty((len(paths), *first.shape), dtype=first.dtype)
-    images[0] = first
-    for i, path in enumerate(paths[1:], start=1):
-        image = read_image(path)
-        if image.shape != first.shape or image.dtype != first.dtype:
-            raise ShapeError(
-                f"the images are not alike: {paths[0].name} is {_described(first)}, {path.name} is "
-                f"{_described(image)}. Bring them to one size and one colour mode."
-            )
-        images[i] = image
-    return images
+    """Image files as they are meant to be seen, of their own depth.
 
+    Parameters
+    ----------
+    paths : sequence of Path
 
-def read_image(path: Path) -> Array:
-    """One image as it is meant to be seen: turned upright, palettes resolved.
+    Returns
+    -------
+    array of shape (n, height, width) or (n, height, width, channels)
+        Or, where sizes differ, of shape (n,), holding arrays.
 
     Raises
     ------
     DataError
-        If it is damaged, cut short, or larger than Pillow's limit.
+        If one is missing or damaged, or two differ in depth.
     """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path) as file:
-                file.load()
-                upright = ImageOps.exif_transpose(file)
-                return _pixels(upright)
-    except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
-        raise DataError(
-            f"{path} has more than {Image.MAX_IMAGE_PIXELS:,} pixels, Pillow's limit against files "
-            "that fill the memory. If you trust it, raise PIL.Image.MAX_IMAGE_PIXELS."
-        ) from error
-    except Exception as error:
-        # Damaged files make Pillow raise nearly anything: OSError, SyntaxError, struct.error ...
-        raise DataError(
-            f"{path} cannot be read as an image ({error}). Is it cut short or damaged?"
-        ) from error
+    return gathered(read_each(paths), [path.name for path in paths])
 
 
-def _pixels(image: Image.Image) -> Array:
-    mode = image.mode
-    if mode.startswith("I;16"):
-        return np.asarray(image).astype(np.uint16)
-    if mode == "I":
-        wide = np.asarray(image)
-        fits = wide.size == 0 or (wide.min() >= 0 and wide.max() <= np.iinfo(np.uint16).max)
-        return wide.astype(np.uint16) if fits else wide.astype(np.float64)
-    if mode == "1":
-        image = image.convert("L")
-    elif mode == "P":
-        image = image.convert("RGBA" if "transparency" in image.info else "RGB")
-    elif mode not in KEPT_MODES:
-        image = image.convert("RGB")
-    return np.array(image)
+def images_from_paths(
+    paths: Sequence[str | os.PathLike[str]], base: str | os.PathLike[str] | None = None
+) -> Array:
+    """``read_images`` for paths that stand in a table.
+
+    Parameters
+    ----------
+    paths : sequence of str or Path
+    base : str or Path, optional
+        The folder from which relative paths are looked for if they lead nowhere from here: that
+        of the table's file.
+    """
+    found = [Path(path) for path in paths]
+    if base is not None:
+        found = [path if path.exists() else Path(base) / path for path in found]
+    return read_images(found)
 
 
-def _described(image: Array) -> str:
-    channels = {2: "grey"}.get(image.ndim, f"{image.shape[-1]} channels")
-    return f"{image.shape[0]} x {image.shape[1]} ({channels}, {image.dtype})"
-
-
-def write_folder(folder: Path, images: Array, names: Sequence[str] | None) -> list[Path]:
+def write_folder(
+    folder: Path, images: Array | Sequence[Array], names: Sequence[str] | None
+) -> list[Path]:
     """Write images as PNG files into a folder that must be new or empty, all or none.
 
     Parameters
     ----------
     folder : Path
-    images : array of shape (n, height, width) or (n, height, width, channels)
+    images : array of shape (n, height, width) or (n, height, width, channels), or list of arrays
         Bytes; 16-bit grey; or floats within 0 to 1.
     names : sequence of str, optional
         File names, whose endings become ``.png``; numbers if left out.
     """
-    depth = _as_depth(images)
+    depth = _as_depth(as_images(images))
     files = _file_names(len(images), names)
     partial = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.partial")
     partial.mkdir()
@@ -133,26 +123,25 @@ def write_folder(folder: Path, images: Array, names: Sequence[str] | None) -> li
     return [folder / name for name in files]
 
 
-def _as_depth(images: Array) -> Array:
+def _as_depth(images: Array) -> list[Array]:
     """Bytes or words, as PNG holds them; a single channel without its axis."""
-    if images.ndim == 4 and images.shape[3] == 1:
-        images = images[..., 0]
-    if images.ndim not in (3, 4) or (images.ndim == 4 and images.shape[3] > 4):
-        raise DataError(
-            "images come as an array of shape (n, height, width) or (n, height, width, channels), "
-            f"got {images.shape}."
-        )
-    kind = images.dtype.kind
-    if images.dtype == np.uint8 or (images.dtype == np.uint16 and images.ndim == 3):
-        return images
-    within = images.size and np.isfinite(images).all() and images.min() >= 0 and images.max() <= 1
-    if kind == "b" or (kind == "f" and within):
-        bytes_: np.ndarray[Any, np.dtype[np.uint8]] = np.rint(images * 255.0).astype(np.uint8)
-        return bytes_
+    each: list[Array] = [
+        image[..., 0] if image.ndim == 3 and image.shape[2] == 1 else image for image in images
+    ]
+    dtype, flat = each[0].dtype, each[0].ndim == 2
+    if dtype == np.uint8 or (dtype == np.uint16 and flat):
+        return each
+    if dtype.kind == "b" or (dtype.kind == "f" and all(_within(image) for image in each)):
+        return [np.rint(image * 255.0).astype(np.uint8) for image in each]
     raise DataError(
-        f"PNG files hold bytes (colour or grey) or 16-bit grey, got {images.dtype} images. Write "
+        f"PNG files hold bytes (colour or grey) or 16-bit grey, got {dtype} images. Write "
         "them as .npy or .npz."
     )
+
+
+def _within(image: np.ndarray[Any, np.dtype[Any]]) -> bool:
+    """Whether all lies within 0 to 1."""
+    return bool(np.isfinite(image).all() and image.min() >= 0 and image.max() <= 1)
 
 
 def _file_names(n: int, names: Sequence[str] | None) -> list[str]:

@@ -1,167 +1,321 @@
-"""Tables of numbers: arrays of two dimensions, and DataFrames of any library."""
+"""Tables: arrays of two dimensions, DataFrames of any library, sparse matrices."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-import narwhals.stable.v2 as nw
 import numpy as np
 import torch
-from narwhals.exceptions import NarwhalsError
 from numpy.typing import NDArray
 from torch import Tensor
 
 from isthmus.core.errors import ColumnsError, DataError, EmptyError, ModelFileError
+from isthmus.core.sparse import SparseRows
 from isthmus.core.specs import Spec, spec
-from isthmus.data.arrays import (
-    LARGEST,
-    as_array,
-    check_support,
-    counted,
-    listed,
-    moments,
-    scaled,
-    unscaled,
-    used_rows,
+from isthmus.core.types import Batch
+from isthmus.data.arrays import LARGEST, counted, listed, row_weights, scaled, unscaled, used_rows
+from isthmus.data.contracts import SUPPORTS, Array, Modality, Support
+from isthmus.data.frames import (
+    OBJECTS,
+    Sheet,
+    as_sheet,
+    called,
+    library_of,
+    other_columns,
+    to_frame,
+    to_objects,
 )
-from isthmus.data.contracts import Array, Modality
+from isthmus.data.scipy_sparse import compressed, from_rows, is_sparse, spread_of, to_rows
+from isthmus.data.spread import Floats, Mask, Spread, measure
 
-MIN_SHARED = 8
-"""From so many columns on, a range that half of them share is taken for one and the same unit."""
+if TYPE_CHECKING:
+    from isthmus.data.columns import Column
 
-NOISE = 1e-10
-"""A column that varies less than this, relative to its magnitude, varies by rounding only."""
-
-
-class Columns(NamedTuple):
-    """A table as an array, and what its columns are called."""
-
-    values: Array
-    names: list[str] | None
-    dtypes: dict[str, str]
+PLAIN = "array"
+"""Stands for the library where an array of numbers came."""
 
 
 class Table(Modality):
-    """Rows of numbers under columns.
+    """Rows under columns: numbers, counts, categories, dates, names.
 
     For support "real" every column is standardised by its own mean and standard deviation. But
     where the columns share one range, as pixels do, one scale serves them all, so that they stay
     in proportion. For support "unit" the same holds with minimum and range, except that values
-    which are within 0 to 1 already are left as they are.
+    which are within 0 to 1 already are left as they are. Counts stay as they are.
+
+    A category is the number of its level; dates and times are numbers of seconds. Text that
+    differs in nearly every row, as names do, has no place in x: it comes back as missing. A
+    missing cell is 0 with weight 0, and so is a level that was not seen in ``fit``.
     """
 
     kind = "table"
 
     def __init__(self) -> None:
         self.shape: tuple[int, ...] = ()
-        self.support = "real"
+        self.support: Support = "real"
         self.names: list[str] | None = None
-        self.scaling = "columns"
-        self.dtypes: dict[str, str] = {}
+        """Of the columns that have a place in x."""
+        self.every_name: list[str] | None = None
+        """Of all columns."""
+        self.labels: list[int] | None = None
+        self.library = PLAIN
+        self.is_sparse = False
         self.dtype = "float64"
-        self.offset: NDArray[np.float64] = np.zeros(0)
-        self.scale: NDArray[np.float64] = np.ones(0)
+        self.columns: list[Column] | None = None
+        """None where all are numbers of an array."""
+        self.places: list[int] = []
+        """Which columns have a place in x."""
+        self.spread: Spread
+        self._unit: Mask = np.zeros(0, dtype=bool)
+        self._count: Mask = np.zeros(0, dtype=bool)
+        self.offset: Floats = np.zeros(0)
+        self.scale: Floats = np.ones(0)
 
-    def fit(self, X: Any, support: str = "real", weight: Array | None = None) -> None:
-        check_support(support)
-        table = columns(X)
-        values, weight = used_rows(table.values, weight)
-        if not all(values.shape):
-            what = "rows" if not len(values) else "columns"
-            raise EmptyError(f"the table has no {what}. Pass at least one row and one column.")
-        low, high = values.min(0).astype(np.float64), values.max(0).astype(np.float64)
-        if not (np.isfinite(low).all() and np.isfinite(high).all()):
-            raise DataError(_gaps(values, table.names))
-        self.shape, self.support = (values.shape[1],), support
-        self.names, self.dtypes = table.names, table.dtypes
-        self.dtype = "float32" if values.dtype in (np.float16, np.float32) else "float64"
-        self.scaling = "shared" if _one_range(low, high) else "columns"
-        if support == "unit":
-            self._fit_range(low, high)
+    def fit(self, X: Any, weight: Array | None = None) -> None:
+        self.is_sparse = is_sparse(X)
+        if self.is_sparse:
+            self._fit_sparse(compressed(X), weight)
         else:
-            self._fit_moments(values, low, high, weight)
+            self._fit_sheet(as_sheet(X), weight)
+        self.suit(self._own_support())
 
-    def _fit_range(self, low: Array, high: Array) -> None:
-        if low.min() >= 0 and high.max() <= 1:
-            low, high = np.zeros_like(low), np.ones_like(high)
-        elif self.scaling == "shared":
-            low, high = np.full_like(low, low.min()), np.full_like(high, high.max())
-        self.offset, self.scale = low, np.where(high > low, _difference(high, low), 1.0)
+    def _fit_sparse(self, rows: Any, weight: Array | None) -> None:
+        _check_size(*rows.shape)
+        self.spread = spread_of(*used_rows(rows, weight))
+        self.shape, self.places = (rows.shape[1],), list(range(rows.shape[1]))
+        self.names = self.every_name = self.labels = self.columns = None
+        self.library = PLAIN
+        self.dtype = "float32" if rows.dtype in (np.float16, np.float32) else "float64"
 
-    def _fit_moments(self, values: Array, low: Array, high: Array, weight: Array | None) -> None:
-        first, second = moments(values, low, high, weight)
-        half = high / 2 - low / 2
-        constant = half == 0
-        deviation = half * np.sqrt(np.maximum(second - first * first, 0))
-        self.offset = np.where(constant, low, low / 2 + high / 2 + first * half)
-        if self.scaling == "shared":
-            largest = deviation.max()
-            shared = largest * np.sqrt(np.mean((deviation / largest) ** 2))
-            self.scale = np.full_like(deviation, shared)
-            return
-        noise = NOISE
-        if values.dtype.kind == "f":
-            noise = max(noise, 8 * float(np.finfo(values.dtype).eps))
-        floor = np.maximum(np.maximum(abs(low), abs(high)) * noise, np.finfo(np.float64).tiny)
-        self.scale = np.where(constant, 1.0, np.maximum(deviation, floor))
+    def _fit_sheet(self, sheet: Sheet, weight: Array | None) -> None:
+        _check_size(sheet.n_rows, sheet.n_columns)
+        self.every_name, self.labels = sheet.names, sheet.labels
+        self.library = sheet.library or PLAIN
+        self.dtype = "float32" if sheet.is_single else "float64"
+        self.columns, self.places = None, list(range(sheet.n_columns))
+        values = self._learn_columns(sheet, weight) if sheet.values is None else sheet.values
+        self.shape = (len(self.places),)
+        self.names = None if sheet.names is None else [sheet.names[j] for j in self.places]
+        values, weight = used_rows(values, weight)
+        self.spread = measure(values, weight, self._levels == 0)
+        if not (np.isfinite(self.spread.low).all() and np.isfinite(self.spread.high).all()):
+            raise DataError(self._infinite(values))
 
-    def tensor(self, X: Any) -> Tensor:
-        table = columns(X)
-        values = self._in_order(table)
+    def _learn_columns(self, sheet: Sheet, weight: Array | None) -> Array:
+        """The schema of every column, and the values of those that have a place in x."""
+        from isthmus.data.columns import encode, learn
+
+        weights = row_weights(sheet.n_rows, weight)
+        dtype = np.float32 if sheet.is_single else np.float64
+        values = np.empty((sheet.n_rows, sheet.n_columns), dtype=dtype, order="F")
+        self.columns, self.places = [], []
+        for j in range(sheet.n_columns):
+            cells = sheet.cells(j)
+            column = learn(cells, sheet.called(j), *sheet.type(j), weights)
+            self.columns.append(column)
+            if column.kind != "text":
+                values[:, len(self.places)] = encode(column, cells, sheet.called(j))
+                self.places.append(j)
+        if not self.places:
+            names = listed([sheet.called(j) for j in range(sheet.n_columns)])
+            raise EmptyError(
+                f"there is nothing to learn from in {names}: nearly every row has a text of its "
+                "own. Pass columns of numbers, dates or categories too."
+            )
+        return values[:, : len(self.places)]
+
+    def _own_support(self) -> Support:
+        return ("real",) * self.shape[0] if self._levels.any() else "real"
+
+    def suit(self, support: Support) -> None:
+        each = (support,) * self.shape[0] if isinstance(support, str) else tuple(support)
+        levels = self._levels
+        for found, n in zip(each, levels, strict=False):
+            if found not in SUPPORTS and not n:
+                raise ValueError(f"support must be one of {', '.join(SUPPORTS)}, got {found!r}.")
+        if len(each) != self.shape[0]:
+            raise DataError(
+                f"the likelihood is one of {counted(len(each), 'column')}, the table has "
+                f"{self.shape[0]} that can be learned."
+            )
+        if isinstance(support, str) and levels.max(initial=0) > 2:
+            names = [self._called(int(j)) for j in np.flatnonzero(levels > 2)]
+            are = "is a category" if len(names) == 1 else "are categories"
+            raise DataError(
+                f"{listed(names)} {are}, which a likelihood of numbers cannot explain. Leave "
+                "the likelihood to the data, or take one for mixed columns."
+            )
+        numbers = (levels == 0) | isinstance(support, str)
+        wanted = np.array(each)
+        self._unit, self._count = numbers & (wanted == "unit"), numbers & (wanted == "count")
+        self._check_suits()
+        self.support = support
+        self.offset, self.scale = self.spread.to(each, numbers)
+
+    def _check_suits(self) -> None:
+        for j in np.flatnonzero(self._count & self.spread.known & ~self.spread.whole):
+            low = self.spread.low[j]
+            found = f"values down to {low:g}" if low < 0 else "fractions"
+            raise DataError(
+                f"{self._called(int(j))} has {found}, but counts are whole numbers from 0 on. "
+                "Leave the likelihood to the data, or drop the column."
+            )
+        if self.is_sparse and self._unit.any() and self.spread.low.min() < 0:
+            raise DataError(
+                "a sparse matrix can be brought to 0 to 1 only where no number is below 0. Take a "
+                "likelihood of any number, or pass X.toarray()."
+            )
+
+    @property
+    def _levels(self) -> NDArray[np.int64]:
+        """How many levels each column of x has, 0 for numbers."""
+        if self.columns is None:
+            return np.zeros(len(self.places), dtype=np.int64)
+        return np.array([self.columns[j].n_levels for j in self.places], dtype=np.int64)
+
+    def batch(self, X: Any) -> Batch:
+        if is_sparse(X):
+            return Batch(self._sparse_rows(X))  # type: ignore[arg-type]
+        sheet = as_sheet(X, as_objects=self.columns is not None)
+        values = self._values(sheet)
         if not len(values):
             raise EmptyError("the table has no rows. Pass at least one.")
-        x = scaled(values, self.offset, self.scale, unit=self.support == "unit")
-        if x is None:
-            finite = np.isfinite(values).all()
-            raise DataError(self._too_far(values) if finite else _gaps(values, self.names))
-        return torch.from_numpy(x)
+        all_unit = bool(self._unit.all())
+        x = scaled(values, self.offset, self.scale, unit=all_unit)
+        seen = None
+        if x is None or not self.spread.known.all():
+            seen = self._seen(values)
+            filled = np.where(seen, values, self.offset)
+            x = scaled(filled, self.offset, self.scale, unit=all_unit)
+            if x is None:
+                raise DataError(self._too_far(filled))
+        if self._unit.any() and not all_unit:
+            x[:, self._unit] = np.clip(x[:, self._unit], 0, 1)
+        if self._count.any():
+            self._check_counts(x)
+        weight = None if seen is None or seen.all() else torch.from_numpy(seen.astype(np.float32))
+        return Batch(torch.from_numpy(x), weight)
 
-    def _in_order(self, table: Columns) -> Array:
+    def _values(self, sheet: Sheet) -> Array:
         """The values with their columns as they were when the table was fitted."""
-        if self.names is None or table.names is None or self.names == table.names:
-            if table.values.shape[1] != self.shape[0]:
-                raise ColumnsError(self._other_columns(table))
-            return table.values
-        if set(self.names) != set(table.names):
-            raise ColumnsError(self._other_columns(table))
-        place = {name: i for i, name in enumerate(table.names)}
-        return table.values[:, [place[name] for name in self.names]]
+        places = self._found(sheet)
+        if sheet.values is not None and self.columns is None:
+            in_order = places == list(range(sheet.n_columns))
+            return sheet.values if in_order else sheet.values[:, places]
+        from isthmus.data.columns import Column, encode
 
-    def _other_columns(self, table: Columns) -> str:
-        details = []
-        if self.names is not None and table.names is not None:
-            theirs, ours = set(table.names), set(self.names)
-            missing = [f"'{name}'" for name in self.names if name not in theirs]
-            unknown = [f"'{name}'" for name in table.names if name not in ours]
-            details = [f"missing: {listed(missing)}"] if missing else []
-            details += [f"not known: {listed(unknown)}"] if unknown else []
-        found = f" ({'; '.join(details)})" if details else ""
-        return (
-            f"the model was fitted on {counted(self.shape[0], 'column')}, "
-            f"got {table.values.shape[1]}{found}. "
-            "Pass a table with the same columns, or fit a new model."
-        )
+        single = sheet.is_single and not self._levels.any()
+        dtype = np.float32 if single else np.float64
+        values = np.empty((sheet.n_rows, len(places)), dtype=dtype, order="F")
+        number = Column("number")
+        for i, (j, place) in enumerate(zip(self.places, places, strict=True)):
+            column = number if self.columns is None else self.columns[j]
+            values[:, i] = encode(column, sheet.cells(place), sheet.called(place))
+        return values
 
-    def _too_far(self, values: Array) -> str:
-        with np.errstate(over="ignore"):
-            far = abs((values - self.offset) / self.scale).max(0)
-        j = int(far.argmax())
-        return (
-            f"{_called(j, self.names)} has values up to {abs(values[:, j]).max():.3g}, more than "
-            f"{LARGEST:.0e} times as far from its mean as those it was fitted on. Check its units."
-        )
+    def _found(self, sheet: Sheet) -> list[int]:
+        """Where in the table each column that has a place in x is."""
+        names = self.every_name
+        if names is None or sheet.names is None:
+            if sheet.n_columns == self._n_columns:
+                return self.places
+            if sheet.n_columns == self.shape[0]:
+                return list(range(sheet.n_columns))
+            raise ColumnsError(other_columns(self.every_name, self.names, self._n_columns, sheet))
+        place = {name: i for i, name in enumerate(sheet.names)}
+        wanted = [names[j] for j in self.places]
+        if not (set(wanted) <= set(place) <= set(names)):
+            raise ColumnsError(other_columns(self.every_name, self.names, self._n_columns, sheet))
+        return [place[name] for name in wanted]
 
-    def restore(self, x: Tensor) -> Array:
-        return unscaled(x, self.offset, self.scale).astype(self.dtype, copy=False)
+    @property
+    def _n_columns(self) -> int:
+        return self.shape[0] if self.columns is None else len(self.columns)
 
-    def frame(self, x: Tensor) -> dict[str, Array] | None:
-        if self.names is None:
-            return None
-        return dict(zip(self.names, self.restore(x).T, strict=True))
+    def _seen(self, values: Array) -> Mask:
+        """Which values are there; all that are must be finite."""
+        finite = np.isfinite(values)
+        if np.isinf(values).any():
+            raise DataError(self._infinite(values))
+        seen: Mask = finite & self.spread.known
+        return seen
+
+    def _sparse_rows(self, X: Any) -> SparseRows:
+        rows = compressed(X)
+        if rows.shape[1] != self.shape[0]:
+            raise ColumnsError(
+                other_columns(
+                    None, None, self._n_columns, Sheet(rows.shape[0], rows.shape[1], None)
+                )
+            )
+        if not self.is_sparse:
+            raise DataError(
+                "X is a sparse matrix, but the model was fitted on a dense table. Pass X.toarray()."
+            )
+        if not rows.shape[0]:
+            raise EmptyError("the table has no rows. Pass at least one.")
+        x = to_rows(rows, self.scale)
+        if x is None:
+            raise DataError(self._too_far(abs(rows).tocsc().max(axis=0).toarray()))
+        if self._count.any():
+            self._check_counts(x.values.numpy(), x.col.numpy())
+        if self._unit.any():
+            x.values.clamp_(0, 1)
+        return x
+
+    def _check_counts(self, x: Array, column: Array | None = None) -> None:
+        """Refuse what is no count; ``column`` says where the values of sparse rows are."""
+        bad = (x < 0) | (x != np.floor(x))
+        bad = bad & self._count if column is None else bad & self._count[column]
+        if bad.any():
+            first = np.argwhere(bad)[0]
+            j = int(first[1] if column is None else column[first[0]])
+            raise DataError(
+                f"{self._called(j)} holds {x[tuple(first)]:g}, but the model was fitted on counts, "
+                "whole numbers from 0 on."
+            )
+
+    def restore(self, x: Tensor | SparseRows, like: Any = None) -> Any:
+        if isinstance(x, SparseRows):
+            return from_rows(x, self.scale)
+        values = unscaled(x, self.offset, self.scale)
+        if not self.spread.known.all():
+            values[:, ~self.spread.known] = np.nan
+        if self.columns is None:
+            return values.astype(self.dtype, copy=False)
+        from isthmus.data.columns import decode
+
+        named = self.every_name or [str(j) for j in range(len(self.columns))]
+        restored: dict[str, Any] = {}
+        found = iter(values.T)
+        for name, column in zip(named, self.columns, strict=True):
+            cells = np.full(len(values), np.nan) if column.kind == "text" else next(found)
+            restored[name] = decode(column, cells)
+        if self.library == OBJECTS:
+            return to_objects(restored)
+        asked = library_of(like)
+        library = asked or self.library
+        same = library == self.library
+        natives = {n: c.native for n, c in zip(named, self.columns, strict=True) if same}
+        return to_frame(restored, library, natives, self.labels, like)
+
+    def columns_described(self) -> list[tuple[str, str]]:
+        names = self.every_name or [f"column {j}" for j in range(self._n_columns)]
+        kinds = ["number"] * len(names) if self.columns is None else [c.kind for c in self.columns]
+        for j, skewed in zip(self.places, self.spread.skewed, strict=True):
+            kinds[j] = "count" if skewed and kinds[j] == "number" else kinds[j]
+        return list(zip(names, kinds, strict=True))
 
     def likelihood(self) -> Spec:
-        return spec("gaussian")
+        levels = self._levels
+        if not levels.any():
+            return spec("gaussian")
+        kinds = [
+            "category" if n else "count" if counts else "number"
+            for n, counts in zip(levels, self.spread.skewed & self.spread.whole, strict=True)
+        ]
+        return spec("mixed", columns=tuple(kinds), levels=tuple(levels.tolist()))
 
     def network(self) -> Spec:
         return spec("mlp")
@@ -169,148 +323,78 @@ class Table(Modality):
     def state(self) -> tuple[dict[str, Any], dict[str, Array]]:
         json = {
             "kind": self.kind,
-            "support": self.support,
-            "scaling": self.scaling,
-            "columns": self.shape[0],
-            "names": None if self.names is None else list(self.names),
-            "dtypes": dict(self.dtypes),
+            "support": self.support if isinstance(self.support, str) else list(self.support),
+            "scaling": "shared" if self.spread.shared else "columns",
+            "names": self.every_name,
+            "labels": self.labels,
+            "library": self.library,
+            "sparse": self.is_sparse,
             "dtype": self.dtype,
+            "columns": self._n_columns,
+            "schema": None if self.columns is None else [c.to_json() for c in self.columns],
         }
-        return json, {"offset": self.offset, "scale": self.scale}
+        return json, self.spread.arrays()
 
     @classmethod
     def from_state(cls, json: Mapping[str, Any], arrays: Mapping[str, Array]) -> Table:
         table = cls()
         try:
-            table.shape = (int(json["columns"]),)
-            table.support, table.scaling = str(json["support"]), str(json["scaling"])
-            names = json["names"]
-            table.names = None if names is None else [str(name) for name in names]
-            table.dtypes = {str(name): str(dtype) for name, dtype in json["dtypes"].items()}
-            table.dtype = str(json["dtype"])
-            table.offset = np.array(arrays["offset"], dtype=np.float64)
-            table.scale = np.array(arrays["scale"], dtype=np.float64)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            table._read_schema(json)
+            n = len(table.places)
+            table.shape = (n,)
+            shared = {"shared": True, "columns": False}[json["scaling"]]
+            table.spread = Spread.from_arrays(arrays, shared, n)
+            support = json["support"]
+            table.suit(support if isinstance(support, str) else tuple(support))
+        except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
             raise ModelFileError(f"the saved table schema cannot be read: {error!r}.") from error
-        named = table.names is None or len(table.names) == table.shape[0]
-        if not (named and table.offset.shape == table.scale.shape == table.shape):
-            raise ModelFileError("the saved table schema has parts of different lengths.")
         return table
 
+    def _read_schema(self, json: Mapping[str, Any]) -> None:
+        n, schema, names, labels = (json[k] for k in ("columns", "schema", "names", "labels"))
+        self.library, self.dtype = str(json["library"]), str(np.dtype(json["dtype"]))
+        self.is_sparse = bool(json["sparse"])
+        self.places = list(range(int(n)))
+        self.every_name = None if names is None else [str(name) for name in names]
+        self.labels = None if labels is None else [int(label) for label in labels]
+        if schema is not None:
+            from isthmus.data.columns import Column
 
-def columns(X: Any) -> Columns:
-    """A table as an array, whatever it comes as.
+            self.columns = [Column.from_json(column) for column in schema]
+            self.places = [j for j, c in enumerate(self.columns) if c.kind != "text"]
+        for part in (self.columns, self.every_name, self.labels):
+            if part is not None and len(part) != n:
+                raise ValueError("parts of different lengths")
+        if self.every_name is not None:
+            self.names = [self.every_name[j] for j in self.places]
 
-    Raises
-    ------
-    DataError
-        If a column is no number, or X has not two dimensions.
-    """
-    frame = as_frame(X)
-    if frame is None:
-        return Columns(_two_dimensions(as_array(X)), None, {})
-    return _from_frame(frame)
+    def _called(self, j: int) -> str:
+        """What to call a column of x."""
+        return called(self.places[j], self.every_name)
 
+    def _too_far(self, values: Array) -> str:
+        with np.errstate(over="ignore"):
+            far = abs((values - self.offset) / self.scale).max(0)
+        j = int(far.argmax())
+        return (
+            f"{self._called(j)} has values up to {abs(values[:, j]).max():.3g}, more than "
+            f"{LARGEST:.0e} times as far from its mean as those it was fitted on. Check its units."
+        )
 
-def as_frame(X: Any) -> nw.DataFrame[Any] | None:
-    """X, if it is a DataFrame of any library; else None.
-
-    Raises
-    ------
-    DataError
-        If its columns cannot be told apart.
-    """
-    if isinstance(X, np.ndarray):
-        return None
-    try:
-        frame = nw.from_native(X, pass_through=True)
-        if isinstance(frame, nw.LazyFrame):
-            frame = frame.collect()
-    except NarwhalsError as error:
-        reason = " ".join(str(error).split())
-        raise DataError(f"the DataFrame cannot be read: {reason}. Rename the columns.") from error
-    return frame if isinstance(frame, nw.DataFrame) else None
-
-
-def _two_dimensions(array: Array) -> Array:
-    if array.ndim == 2:
-        return array
-    hint = {
-        0: "",
-        1: " Reshape your data: one column is X.reshape(-1, 1), one row X.reshape(1, -1).",
-    }.get(array.ndim, " Flatten it with X.reshape(len(X), -1), or pass kind='images'.")
-    raise DataError(f"a table has two dimensions, got an array of shape {array.shape}.{hint}")
-
-
-def _from_frame(frame: nw.DataFrame[Any]) -> Columns:
-    labels = frame.columns
-    if len(set(labels)) < len(labels):
-        twice = sorted({repr(name) for name in labels if labels.count(name) > 1})
-        raise DataError(f"more than one column is called {listed(twice)}. Rename them.")
-    text = [isinstance(label, str) for label in labels]
-    if any(text) and not all(text):
-        raise DataError("some column names are text and some are not. Rename the columns.")
-    _refuse_words(frame)
-    numbers = list(frame.iter_columns())
-    single = bool(labels) and all(c.dtype == nw.Float32 for c in numbers)
-    dtype = np.float32 if single else np.float64
-    values = np.empty((len(frame), len(labels)), dtype=dtype, order="F")
-    for j, column in enumerate(numbers):
-        # A null has no place in an integer or boolean array: as a float it becomes NaN.
-        values[:, j] = column.cast(nw.Float32 if single else nw.Float64).to_numpy()
-    if not all(text) or not labels:
-        return Columns(values, None, {})
-    dtypes = {label: str(c.dtype) for label, c in zip(labels, numbers, strict=True)}
-    return Columns(values, list(labels), dtypes)
-
-
-def _refuse_words(frame: nw.DataFrame[Any]) -> None:
-    words = {
-        column.name: str(column.dtype)
-        for column in frame.iter_columns()
-        if not (column.dtype.is_numeric() or column.dtype == nw.Boolean)
-        and not column.is_null().all()
-    }
-    if words:
-        found = [f"column '{name}' holds {_held(dtype)}" for name, dtype in words.items()]
-        raise DataError(
-            f"{listed(found, joint='; ')}, not numbers. Drop such columns, or encode them as "
-            "numbers, for example with scikit-learn's OneHotEncoder."
+    def _infinite(self, values: Array) -> str:
+        """Which columns hold infinite values, and how many of them."""
+        infinite = np.isinf(values).sum(0)
+        found = [
+            f"{self._called(int(j))} has {counted(int(infinite[j]), 'infinite value')}"
+            for j in np.flatnonzero(infinite)
+        ]
+        return (
+            f"{listed(found, joint='; ')}. Leave them empty, as missing, or drop those rows or "
+            "columns."
         )
 
 
-def _held(dtype: str) -> str:
-    kinds = {"String": "text", "Object": "text or mixed objects", "Categorical": "categories"}
-    return kinds.get(dtype, "categories" if dtype.startswith("Enum") else f"{dtype} values")
-
-
-def _called(j: int, names: list[str] | None) -> str:
-    return f"column {j}" if names is None else f"column '{names[j]}'"
-
-
-def _gaps(values: Array, names: list[str] | None) -> str:
-    """Which columns hold NaN or infinity, and how many of them."""
-    missing = np.isnan(values).sum(0)
-    infinite = np.isinf(values).sum(0)
-    found = []
-    for j in np.flatnonzero(missing + infinite):
-        parts = [counted(int(missing[j]), "missing value") + " (NaN)"] if missing[j] else []
-        parts += [counted(int(infinite[j]), "infinite value")] if infinite[j] else []
-        found.append(f"{_called(int(j), names)} has {' and '.join(parts)}")
-    return f"{listed(found, joint='; ')}. Fill them in, or drop those rows or columns."
-
-
-def _difference(high: Array, low: Array) -> Array:
-    """How far apart they are, at most the largest float."""
-    with np.errstate(over="ignore"):
-        distance: Array = np.minimum(high - low, np.finfo(np.float64).max)
-    return distance
-
-
-def _one_range(low: Array, high: Array) -> bool:
-    """Whether the columns share one unit, as pixels do."""
-    varying = high > low
-    if varying.sum() < MIN_SHARED:
-        return False
-    low, high = low[varying], high[varying]
-    return float(np.mean((low == low.min()) & (high == high.max()))) >= 0.5
+def _check_size(n_rows: int, n_columns: int) -> None:
+    if not (n_rows and n_columns):
+        what = "columns" if n_rows else "rows"
+        raise EmptyError(f"the table has no {what}. Pass at least one row and one column.")

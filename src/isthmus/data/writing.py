@@ -11,8 +11,10 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from isthmus.core.errors import DataError
+from isthmus.data.arrays import listed
 from isthmus.data.contracts import Array
 from isthmus.data.files import ARRAY_ENDINGS, TABLE_ENDINGS, arrow_table
+from isthmus.data.frames import as_sheet, is_objects
 
 
 def check_output(path: str | Path, kind: str = "table") -> None:
@@ -51,17 +53,16 @@ def check_output(path: str | Path, kind: str = "table") -> None:
         raise DataError(f"{path} holds files already. Give the name of a new or empty folder.")
 
 
-def write(
-    path: str | Path, X: Array | Mapping[str, Array], names: Sequence[str] | None = None
-) -> None:
+def write(path: str | Path, X: Any, names: Sequence[str] | None = None) -> None:
     """Write a table, an array or images; what is there is replaced only by a whole file.
 
     Parameters
     ----------
     path : str or Path
-        .csv, .tsv, .parquet, .npy or .npz; or, for images, a folder that is new or empty.
-    X : array of shape (n, ...) or mapping of str to array of shape (n,)
-        Rows, or columns by name.
+        .csv, .tsv, .parquet, .arrow, .feather, .npy or .npz; or, for images, a folder that is
+        new or empty. NumPy files hold numbers only.
+    X : array of shape (n, ...), DataFrame, or mapping of str to array of shape (n,)
+        Rows, or columns by name, which keep their types.
     names : sequence of str, optional
         Column names of a table (``x0``, ``x1`` ... if left out), or file names of images.
 
@@ -71,70 +72,113 @@ def write(
         If it cannot be written there, or not in that form.
     """
     path = Path(path)
-    if isinstance(X, Mapping):
-        named: dict[str, Array] | None = {name: np.asarray(X[name]) for name in X}
-        array = None
-    else:
-        array = np.asarray(X)
-        named = _named(array, names) if array.ndim == 2 else None
-    images = array is not None and array.ndim > 2
+    images = isinstance(X, np.ndarray) and (X.ndim > 2 or (is_objects(X) and X.ndim == 1))
     check_output(path, "images" if images else "table")
     try:
         if images and path.suffix.lower() not in ARRAY_ENDINGS:
             from isthmus.data.folders import write_folder
 
-            assert array is not None
-            write_folder(path, array, names)
+            write_folder(path, X, names)
+        elif path.suffix.lower() in ARRAY_ENDINGS:
+            _write_numpy(path, X, names)
         else:
-            _write_file(path, array, named)
+            _write_table(path, _columns(path, X, names))
     except OSError as error:
         raise DataError(f"cannot write {path}: {error.strerror or error}.") from error
 
 
-def _named(array: Array, names: Sequence[str] | None) -> dict[str, Array]:
-    names = [f"x{j}" for j in range(array.shape[1])] if names is None else list(names)
-    if len(names) != array.shape[1] or len(set(names)) != len(names):
-        raise DataError(f"{array.shape[1]} columns need as many different names, got {len(names)}.")
-    return dict(zip(names, array.T, strict=True))
-
-
-def _write_file(path: Path, array: Array | None, named: dict[str, Array] | None) -> None:
-    ending = path.suffix.lower()
-    if ending in ARRAY_ENDINGS:
-        array = _stacked(named or {}) if array is None else array
-        arrays = {"X": array}
-        if named is not None:
-            arrays["names"] = np.array(list(named), dtype=np.str_)
-        _replace(path, lambda file: _save(file, arrays, archive=ending == ".npz"))
-        return
-    if named is None:
-        raise DataError(f"a {ending} file holds columns, got an array of one dimension.")
-    table = arrow_table(named)
-    if ending == ".parquet":
-        import pyarrow.parquet as pq
-
-        _replace(path, lambda file: pq.write_table(table, file, write_page_checksum=True))
-        return
-    import pyarrow.csv as pacsv
-
-    options = pacsv.WriteOptions(delimiter="\t" if ending == ".tsv" else ",")
-    _replace(path, lambda file: pacsv.write_csv(table, file, options))
-
-
-def _stacked(named: dict[str, Array]) -> Array:
-    words = [f"'{name}'" for name, column in named.items() if column.dtype.kind not in "biuf"]
-    if words or not named:
+def _columns(path: Path, X: Any, names: Sequence[str] | None) -> dict[str, Any]:
+    """Columns by name, NumPy's or Arrow's."""
+    if isinstance(X, Mapping):
+        return {name: np.asarray(X[name]) for name in X}
+    if getattr(X, "ndim", 2) == 1:
+        raise DataError(f"a {path.suffix} file holds columns, got an array of one dimension.")
+    sheet = as_sheet(X)
+    if names is None:
+        numbered = [f"x{j}" for j in range(sheet.n_columns)]
+        names = sheet.names or (numbered if sheet.labels is None else [*map(str, sheet.labels)])
+    if len(names) != sheet.n_columns or len(set(names)) != len(names):
         raise DataError(
-            f"NumPy files hold numbers, not {', '.join(words) or 'nothing'}. Write a .csv file."
+            f"{sheet.n_columns} columns need as many different names, got {len(names)}."
         )
-    return np.column_stack(list(named.values()))
+    return {name: sheet.typed_cells(j) for j, name in enumerate(names)}
 
 
-def _save(file: BinaryIO, arrays: dict[str, Array], archive: bool) -> None:
-    if archive:
-        np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
-    else:
-        np.save(file, arrays["X"], allow_pickle=False)
+def _write_numpy(path: Path, X: Any, names: Sequence[str] | None) -> None:
+    arrays: dict[str, Array] = {}
+    if isinstance(X, np.ndarray) and X.dtype.kind in "biuf":
+        arrays["X"] = X
+    if X.__class__ is not np.ndarray or X.ndim == 2:
+        columns = _columns(path, X, names)
+        arrays.setdefault("X", _stacked(columns))
+        arrays["names"] = np.array(list(columns), dtype=np.str_)
+    if "X" not in arrays:
+        raise DataError("NumPy files hold arrays of one size. Write images to a folder.")
+    archive = path.suffix.lower() == ".npz"
+
+    def fill(file: BinaryIO) -> None:
+        if archive:
+            np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
+        else:
+            np.save(file, arrays["X"], allow_pickle=False)
+
+    _replace(path, fill)
+
+
+def _stacked(columns: dict[str, Any]) -> Array:
+    arrays = {
+        name: column if isinstance(column, np.ndarray) else column.to_numpy(zero_copy_only=False)
+        for name, column in columns.items()
+    }
+    words = [f"'{name}'" for name, column in arrays.items() if column.dtype.kind not in "biuf"]
+    if words or not arrays:
+        raise DataError(
+            f"NumPy files hold numbers, not {listed(words) or 'nothing'}. Write a .csv, .parquet "
+            "or .arrow file."
+        )
+    return np.column_stack(list(arrays.values()))
+
+
+def _write_table(path: Path, columns: dict[str, Any]) -> None:
+    import pyarrow as pa
+    import pyarrow.csv as pacsv
+    import pyarrow.feather as feather
+    import pyarrow.parquet as pq
+
+    table = arrow_table(columns)
+    ending = path.suffix.lower()
+
+    def fill(file: BinaryIO) -> None:
+        if ending == ".parquet":
+            pq.write_table(table, file, write_page_checksum=True)
+        elif ending in (".arrow", ".feather"):
+            feather.write_feather(table, file)
+        else:
+            options = pacsv.WriteOptions(delimiter="\t" if ending == ".tsv" else ",")
+            pacsv.write_csv(_plain(table), file, options)
+
+    try:
+        _replace(path, fill)
+    except pa.ArrowException as error:
+        reason = " ".join(str(error).split())
+        raise DataError(f"cannot write {path} in that form: {reason}.") from error
+
+
+def _plain(table: Any) -> Any:
+    """What a text file can say: lengths of time as seconds."""
+    import pyarrow as pa
+
+    from isthmus.data.arrow import floats_of
+
+    for j, kind in enumerate(table.schema.types):
+        if pa.types.is_duration(kind):
+            seconds = pa.array(floats_of(table.column(j)), from_pandas=True)
+            table = table.set_column(j, table.column_names[j], seconds)
+        elif str(kind) == "string_view":
+            table = table.set_column(
+                j, table.column_names[j], table.column(j).cast(pa.large_string())
+            )
+    return table
 
 
 def _replace(path: Path, fill: Callable[[BinaryIO], Any]) -> None:

@@ -1,6 +1,15 @@
 """The five parts of a model and its penalties, by name."""
 
-from isthmus.parts import codes, corruptions, likelihoods, networks, penalties, priors
+from isthmus.parts import (
+    augmentation,
+    codes,
+    corruptions,
+    likelihoods,
+    mixed,
+    networks,
+    penalties,
+    priors,
+)
 from isthmus.parts.contracts import (
     CODES,
     CORRUPTIONS,
@@ -31,9 +40,11 @@ __all__ = [
     "Penalty",
     "Prior",
     "Shape",
+    "augmentation",
     "codes",
     "corruptions",
     "likelihoods",
+    "mixed",
     "networks",
     "penalties",
     "priors",

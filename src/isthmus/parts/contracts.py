@@ -26,10 +26,12 @@ class Network(nn.Module, ABC):
     """How many positions of x one position of the code stands for, along each axis."""
     starts_plain: bool = False
     """Whether ``start`` makes it the plain method, so that it can be kept untrained."""
+    pace: float = 1.0
+    """Of an optimiser's usual learning rate, how much suits it."""
 
     @abstractmethod
     def encode(self, x: Tensor, weight: Tensor | None = None) -> Tensor:
-        """(B, *shape) to (B, n_params, dim, *grid)."""
+        """(B, *inputs), what the likelihood shows of x, to (B, n_params, dim, *grid)."""
 
     @abstractmethod
     def decode(self, z: Tensor, x: Tensor | None = None) -> Tensor:
@@ -81,9 +83,11 @@ class Prior(nn.Module, ABC):
 class Code(nn.Module, ABC):
     """How the encoder's output becomes z, and what z costs."""
 
-    n_params: ClassVar[int] = 1
-    has_aux: ClassVar[bool] = False
+    n_params: int = 1
+    has_aux: bool = False
     """Whether ``Coded.aux`` is more than zeros."""
+    starts_plain: ClassVar[bool] = True
+    """Whether it takes what the encoder says as it is, so that PCA stays PCA."""
     dim: int
     prior: Prior
 
@@ -95,6 +99,9 @@ class Code(nn.Module, ABC):
         """(n, dim, *grid) codes drawn from the prior."""
         return self.prior.sample(n, grid)
 
+    def look(self, h: Tensor) -> None:
+        """Look at (n, n_params, dim, *grid) outputs of the just started encoder."""
+
     def start(self, curvature: Tensor) -> None:
         """Look at what one unit squared of each code dimension costs, (dim,) nats."""
 
@@ -102,17 +109,33 @@ class Code(nn.Module, ABC):
 class Likelihood(nn.Module, ABC):
     """How well the decoder's output explains x."""
 
-    n_params: ClassVar[int] = 1
-    support: ClassVar[str] = "real"
-    """Where x lives: "real" or "unit" (0 to 1); the data are scaled accordingly."""
-    starts_plain: ClassVar[bool] = False
+    support: str | tuple[str, ...] = "real"
+    """Where x lives: "real" (standardised), "unit" (0 to 1) or "count" (whole numbers from 0 on);
+    one for each column where they differ. The data are scaled accordingly."""
+    starts_plain: bool = False
     """Whether least squares up to ``guess`` is the plain method itself, as under a Gaussian."""
-    levels: tuple[int, ...] = ()
-    """Per column: 0 for a number, else how many categories; () where all are numbers."""
+    judged: ClassVar[str] = "error"
+    """What training chooses weights by where the code costs nothing: "error" or "nats"."""
 
     def params(self, shape: Shape) -> Shape:
         """The shape of the decoder's output for a row of ``shape``."""
         return shape
+
+    def inputs(self, shape: Shape) -> Shape:
+        """The shape of what the network sees of a row of ``shape``."""
+        return shape
+
+    def embed(self, x: Tensor, weight: Tensor | None = None) -> Tensor:
+        """(B, *inputs) how x is shown to the network: a category by a place for each level."""
+        return x
+
+    def unembed(self, embedded: Tensor) -> Tensor:
+        """(B, *shape) the x that looks most like (B, *inputs)."""
+        return embedded
+
+    def error(self, rebuilt: Tensor, x: Tensor) -> Tensor:
+        """(B, *shape) the squared error of each value; of a category, whether it is wrong."""
+        return (rebuilt - x).square()
 
     @abstractmethod
     def nll(self, params: Tensor, x: Tensor) -> Tensor:
@@ -136,6 +159,9 @@ class Likelihood(nn.Module, ABC):
 
 class Corruption(nn.Module, ABC):
     """What the encoder gets to see while training."""
+
+    hides: bool = False
+    """Whether it hides values, as if they were missing."""
 
     @abstractmethod
     def forward(self, batch: Batch) -> tuple[Batch, Batch]:

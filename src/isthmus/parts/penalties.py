@@ -2,27 +2,194 @@
 
 from __future__ import annotations
 
-from torch import Tensor, nn
+from itertools import pairwise
+from typing import Any
 
-from isthmus.core.ranges import number
-from isthmus.core.types import Step
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, vjp
+from torch.nn import functional as F
+
+from isthmus.core.ranges import number, positive_ints
+from isthmus.core.types import Batch, Step
 from isthmus.parts.contracts import PENALTIES, Penalty
+from isthmus.parts.networks.dense import row_weight, stack
+from isthmus.parts.networks.layers import AlignedLinear
+
+SMALLEST_SPREAD = 1e-6
+SCALES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+"""Of the kernels, in squared distances that are usual under the prior."""
+MOST_CODES = 1024
+"""At most, whose distances from each other are looked at."""
+
+
+def spread(z: Tensor, batch: Batch) -> Tensor:
+    """(dim, 1, ...) the root mean square of each dimension of (B, dim, *grid), by row weight."""
+    over = (0, *range(2, z.ndim))
+    weight = row_weight(batch.weight)
+    if weight is None:
+        square = z.square().mean(over, keepdim=True)
+    else:
+        weight = (weight / weight.mean().clamp(min=1e-12)).view(-1, *[1] * (z.ndim - 1))
+        square = (weight * z.square()).mean(over, keepdim=True)
+    return (square + SMALLEST_SPREAD**2).sqrt()
 
 
 @PENALTIES.register("l1")
 class L1(Penalty):
-    """The mean absolute value of the code, which makes it sparse (Ng 2011,
-    https://web.stanford.edu/class/cs294a/sparseAutoencoder.pdf).
+    """The mean absolute value of the code, in units of its spread, which makes it sparse.
+
+    Sparse coding as in Ng 2011, https://web.stanford.edu/class/cs294a/sparseAutoencoder.pdf, with
+    one change: each dimension is divided by its root mean square over the batch, or else it would
+    be enough to make all codes small.
 
     Parameters
     ----------
     weight : float
-        Nats per unit of mean absolute code and value of x.
+        Nats per value of x.
     """
 
-    def __init__(self, weight: float = 1e-2) -> None:
+    def __init__(self, weight: float = 1.0) -> None:
         super().__init__()
         self.weight = number(weight, "weight")
 
     def forward(self, model: nn.Module, step: Step) -> Tensor:
-        return step.code.z.abs().flatten(1).mean(1)
+        z = step.code.z
+        return (z / spread(z, step.target)).abs().flatten(1).mean(1)
+
+
+@PENALTIES.register("contractive")
+class Contractive(Penalty):
+    """How much the code moves with x: the squared Frobenius norm of its derivative.
+
+    Rifai, Vincent, Muller, Glorot & Bengio 2011, https://icml.cc/2011/papers/455_icmlpaper.pdf,
+    estimated by one random projection in a step (Hutchinson 1990,
+    https://doi.org/10.1080/03610919008812866). The code is measured in units of its spread, or
+    else it would be enough to make all codes small. The derivative is that of the code in use,
+    without noise, by what the encoder sees of x.
+
+    Parameters
+    ----------
+    weight : float
+        Nats per value of x and squared unit of the norm, averaged over the values of the code.
+    """
+
+    def __init__(self, weight: float = 0.1) -> None:
+        super().__init__()
+        self.weight = number(weight, "weight")
+
+    def forward(self, model: nn.Module, step: Step) -> Tensor:
+        parts: Any = model
+        x, weight = step.seen[:2]
+        if weight is not None and weight.ndim == x.ndim:
+            weight = weight.expand_as(x)
+
+        def code(shown: Tensor) -> Tensor:
+            mean: Tensor = parts.code(parts.network.encode(shown, weight)).mean
+            return mean
+
+        training = model.training
+        model.eval()
+        pulled: Any = vjp(code, parts.likelihood.embed(x, weight))
+        mean, pull = pulled
+        sign = torch.where(torch.rand_like(mean) < 0.5, -1.0, 1.0)
+        (moved,) = pull(sign / spread(mean, step.target))
+        model.train(training)
+        norm: Tensor = moved.square().flatten(1).sum(1) / mean[0].numel()
+        return norm
+
+
+@PENALTIES.register("mmd")
+class Discrepancy(Penalty):
+    """How far codes are from draws of their prior: the maximum mean discrepancy.
+
+    Tolstikhin, Bousquet, Gelly & Schölkopf 2017, https://arxiv.org/abs/1711.01558, with inverse
+    multiquadratic kernels of several scales. On a grid, the codes of all positions are one
+    distribution.
+
+    Parameters
+    ----------
+    weight : float
+        Nats per value of x.
+    """
+
+    def __init__(self, weight: float = 10.0) -> None:
+        super().__init__()
+        self.weight = number(weight, "weight")
+
+    def forward(self, model: nn.Module, step: Step) -> Tensor:
+        z, drawn, weight = beside_draws(model, step)
+        every = -(-len(z) // MOST_CODES)
+        z, drawn, weight = z[::every], drawn[::every], weight[::every]
+        usual = squared_distances(drawn, drawn).mean().clamp(min=1e-12)
+        pairs = weight.unsqueeze(1) * weight
+        pairs = pairs - pairs.diag().diag()
+        among_codes = (kernel(z, z, usual) * pairs).sum() / pairs.sum().clamp(min=1e-12)
+        among_draws = (kernel(drawn, drawn, usual).sum() - len(z)) / max(1, len(z) * (len(z) - 1))
+        across = (kernel(z, drawn, usual).mean(1) * weight).mean() / weight.mean().clamp(min=1e-12)
+        return among_codes + among_draws - 2 * across
+
+
+def squared_distances(a: Tensor, b: Tensor) -> Tensor:
+    """(n, m) between (n, dim) and (m, dim)."""
+    sizes = a.square().sum(1, keepdim=True) + b.square().sum(1)
+    return (sizes - 2 * a @ b.T).clamp(min=0)
+
+
+def kernel(a: Tensor, b: Tensor, usual: Tensor) -> Tensor:
+    """(n, m) how alike (n, dim) and (m, dim) are, 0 to 1, over all scales."""
+    distances = squared_distances(a, b) / usual
+    return sum((scale / (scale + distances) for scale in SCALES), 0 * distances) / len(SCALES)
+
+
+def beside_draws(model: nn.Module, step: Step) -> tuple[Tensor, Tensor, Tensor]:
+    """Codes and as many draws of their prior, (B * positions, dim) each, and (B * positions,)
+    weights of the codes.
+    """
+    parts: Any = model
+    z = step.code.z
+    with torch.no_grad():
+        drawn = parts.code.sample(len(z), tuple(z.shape[2:])).to(z.dtype)
+    weight = row_weight(step.target.weight)
+    weight = torch.ones_like(z.flatten(1)[:, 0]) if weight is None else weight
+    weight = weight.to(z.dtype).repeat_interleave(z[0, 0].numel())
+    return positions(z), positions(drawn), weight
+
+
+def positions(z: Tensor) -> Tensor:
+    """(B, dim, *grid) to (B * positions, dim)."""
+    return z.reshape(*z.shape[:2], -1).transpose(1, 2).flatten(0, 1)
+
+
+@PENALTIES.register("adversary")
+class Adversary(Penalty):
+    """A critic that tells codes from draws of their prior, which the encoder learns to deceive.
+
+    Makhzani, Shlens, Jaitly, Goodfellow & Frey 2015, https://arxiv.org/abs/1511.05644. Both learn
+    in the same step: the encoder from a critic that stands still, the critic from codes that do.
+
+    Parameters
+    ----------
+    weight : float
+        Nats per value of x and nat of the critic's.
+    widths : sequence of int
+        Hidden layers of the critic.
+    """
+
+    def __init__(self, weight: float = 0.1, widths: tuple[int, ...] = (64, 64)) -> None:
+        super().__init__()
+        self.weight = number(weight, "weight")
+        self.widths = positive_ints(widths, "widths")
+        self.critic = nn.Sequential()
+
+    def start(self, latents: Tensor) -> None:
+        sizes = [latents.shape[1], *self.widths, 1]
+        layers = [AlignedLinear(a, b) for a, b in pairwise(sizes)]
+        self.critic = stack([*layers], sizes[1:], "leaky_relu", "none", 0.0).to(latents)
+
+    def forward(self, model: nn.Module, step: Step) -> Tensor:
+        z, drawn, _ = beside_draws(model, step)
+        still = {name: p.detach() for name, p in self.critic.named_parameters()}
+        deceived = F.softplus(-functional_call(self.critic, still, z))
+        told = F.softplus(self.critic(z.detach())) + F.softplus(-self.critic(drawn))
+        return (deceived + told).view(len(step.code.z), -1).mean(1)

@@ -2,46 +2,29 @@
 
 from __future__ import annotations
 
-import math
 import time
-from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils._set_output import _get_output_config
-from sklearn.utils.validation import check_is_fitted
-from torch import Tensor, nn
+from torch import nn
 
-from isthmus.baselines import PCA
-from isthmus.core.errors import NotFittedError
-from isthmus.core.linear import principal_components
-from isthmus.core.ranges import positive_int
 from isthmus.core.recipe import Recipe
 from isthmus.core.specs import Spec
-from isthmus.core.types import Batch
-from isthmus.model import Model
 from isthmus.tasks import parameters
 from isthmus.tasks import validation as checks
-from isthmus.tasks.modules import Decoder, Encoder
+from isthmus.tasks.fitted import Fitted
+from isthmus.tasks.preparation import prepare
 from isthmus.tasks.progress import progress_bar
 from isthmus.training.loop import train
 from isthmus.training.outcome import Outcome
-from isthmus.training.surroundings import own_randomness
 
-Array = NDArray[Any]
 SpecLike = Spec | str | None
 
 SPEC_PARAMETERS = ("network", "code", "prior", "likelihood", "corruption")
-AUTOMATIC_VARIANCE, MOST_AUTOMATIC_DIM = 0.95, 64
-NARROWED: ContextVar[int | None] = ContextVar("dims", default=None)
-"""How many dimensions ``transform`` just kept, for scikit-learn to name a DataFrame's columns."""
 
 
-class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
+class Autoencoder(Fitted):
     """One model for every job: an encoder, a narrow code, and a decoder, trained together.
 
     It starts as PCA and keeps what training adds only if that is better on rows held out.
@@ -194,16 +177,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         """
         began = time.monotonic()
         settings = parameters.settings_of(self)
-        recipe = parameters.recipe_of(self)
         share = parameters.validation_share(self.validation)
-        kind, X = checks.checked_for_fit(self, X)
-        weight = checks.weights_of(sample_weight, X)
-        recipe = checks.suited(recipe, kind)
-        kind.fit(X, checks.support_of(recipe), weight)
-        batch = checks.distinct(kind.tensor(X), weight)
-        model = self._built(recipe, batch, settings.seed)
-        patch = model.network.stride if model.grid else 0
-        plain = PCA.fit(batch.x, model.dim, batch.weight, patch)
+        kind, recipe, batch, model, plain = prepare(self, X, sample_weight, settings.seed)
         data, held = checks.split(batch, share if recipe.phases else 0.0, settings.seed)
         with progress_bar(self.verbose) as show:
             outcome = train(
@@ -224,22 +199,6 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         self._conclude(outcome)
         return self
 
-    def _built(self, recipe: Recipe, batch: Batch, seed: int) -> Model:
-        shape = tuple(batch.x.shape[1:])
-        with own_randomness(seed):
-            if self.encoder is None and self.decoder is None:
-                return Model(recipe, shape, self._chosen_dim(batch))
-            network = checks.own_network(self.encoder, self.decoder, recipe, shape)
-            checks.check_own_dim(self.latent_dim, network.dim)
-            return Model(recipe, shape, network.dim, network=network)
-
-    def _chosen_dim(self, batch: Batch) -> int:
-        if self.latent_dim != "auto":
-            return positive_int(self.latent_dim, "latent_dim")
-        found = principal_components(batch.x.flatten(1), MOST_AUTOMATIC_DIM, batch.weight)
-        share = found.variance.cumsum(0) / found.total_variance.clamp(min=1e-30)
-        return min(len(share), 1 + int((share < AUTOMATIC_VARIANCE).sum()))
-
     def _conclude(self, outcome: Outcome) -> None:
         self.history_ = outcome.history
         self.events_ = outcome.events
@@ -249,134 +208,58 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         if outcome.interrupted:
             raise KeyboardInterrupt
 
-    @property
-    def _n_features_out(self) -> int:
-        return self.latent_dim_ * math.prod(self.model_.grid)
-
-    @property
-    def encoder_(self) -> nn.Module:
-        """From (n, *shape) to (n, latent_dim), deterministic, in the model's own units."""
-        check_is_fitted(self)
-        return Encoder(self.model_).eval()
-
-    @property
-    def decoder_(self) -> nn.Module:
-        """From (n, latent_dim) to (n, *shape), the expected value, in the model's own units."""
-        check_is_fitted(self)
-        return Decoder(self.model_).eval()
-
-    def transform(self, X: Any, dims: int | None = None) -> Array:
-        """Codes of rows, without noise.
+    @classmethod
+    def from_pretrained(
+        cls,
+        name_or_path: str | Path,
+        *,
+        revision: str | None = None,
+        token: str | bool | None = None,
+        cache_dir: str | Path | None = None,
+        device: str = "auto",
+        encoder: nn.Module | None = None,
+        decoder: nn.Module | None = None,
+    ) -> Autoencoder:
+        """A fitted model from a Hugging Face hub, checked as ``isthmus.load`` checks a folder.
 
         Parameters
         ----------
-        X : as in ``fit``
-        dims : int, optional
-            Keep the first so many.
+        name_or_path : str or Path
+            "user/name"; or a folder, where there is one.
+        revision : str, optional
+            A branch, a tag or a commit; by default "main".
+        token : str, optional
+            By default that of ``hf auth login`` or HF_TOKEN, if any.
+        cache_dir : str or Path, optional
+            Where files are kept that were fetched; by default where huggingface_hub keeps them.
+        device : str
+        encoder, decoder : torch.nn.Module, optional
+            As in ``isthmus.load``.
 
         Returns
         -------
-        array of shape (n_samples, latent_dim)
-            One row per row, the same whatever else was passed. Codes on a grid are flattened.
+        Autoencoder
+            Fitted; it answers to the bit as the one that was pushed.
+
+        Raises
+        ------
+        AbilityError
+            If huggingface_hub is not installed, or own modules are needed.
+        ModelFileError
+            If there is no such model, the hub cannot be reached and the model was not fetched
+            before, or it is truncated, changed, or newer than the library.
         """
-        self._check_fitted()
-        dims = None if dims is None else positive_int(dims, "dims", self.latent_dim_)
-        x, dtype = self._tensor(X)
-        codes = self._out(self.model_.encode(x, dims=dims).flatten(1), dtype)
-        if _get_output_config("transform", self)["dense"] != "default":
-            NARROWED.set(dims)
-        return codes
+        from isthmus.tasks.hub import fetch
 
-    def get_feature_names_out(self, input_features: Any = None) -> Array:
-        """Names of the columns that ``transform`` returns: autoencoder0, autoencoder1, ...
-
-        Parameters
-        ----------
-        input_features : ignored
-
-        Returns
-        -------
-        array of str
-        """
-        names: Array = super().get_feature_names_out(input_features)
-        dims = NARROWED.get()
-        NARROWED.set(None)
-        return names if dims is None else names[: dims * math.prod(self.model_.grid)]
-
-    def inverse_transform(self, Z: Any) -> Array:
-        """Rows from codes.
-
-        Parameters
-        ----------
-        Z : array-like of shape (n_samples, latent_dim)
-            Or fewer columns: the first ones, the others are taken as zero, their mean at the
-            start.
-
-        Returns
-        -------
-        array of shape (n_samples, n_features), or images
-            In the units and layout of the data.
-        """
-        self._check_fitted()
-        z = checks.codes_of(Z, self.latent_dim_, self.model_.grid)
-        return self.kind_.restore(self.model_.decode(z))
-
-    def reconstruct(self, X: Any) -> Array:
-        """Rows as they come back through the code, in the units and layout of the data."""
-        x, _ = self._tensor(X)
-        return self.kind_.restore(self._rebuilt(x))
-
-    def _rebuilt(self, x: Tensor) -> Tensor:
-        """(n, *shape) through the code and back, in the model's own units."""
-        return self.model_.decode(self.model_.encode(x))
-
-    def score_samples(self, X: Any) -> Array:
-        """How well the model explains each row.
-
-        Returns
-        -------
-        array of shape (n_samples,)
-            Minus the nats that a row costs, in the model's own units: its distortion, and the
-            rate of its code where the code has one. Higher is more like the training data.
-        """
-        x, dtype = self._tensor(X)
-        return self._out(self.model_.score(Batch(x)), dtype)
-
-    def score(self, X: Any, y: Any = None) -> float:
-        """The mean of ``score_samples``: higher is better, as model selection expects."""
-        return float(self.score_samples(X).mean(dtype=np.float64))
-
-    def sample(self, n: int = 1, random_state: int | None = None) -> Array:
-        """New rows, from codes drawn from the prior.
-
-        Parameters
-        ----------
-        n : int
-        random_state : int, optional
-            By default the estimator's own: with a number, the same rows every time.
-
-        Returns
-        -------
-        array of shape (n, n_features), or images
-        """
-        self._check_fitted()
-        n = positive_int(n, "n")
-        seed = parameters.seed_of(self.random_state if random_state is None else random_state)
-        with own_randomness(seed, self._device()):
-            return self.kind_.restore(self.model_.sample(n))
-
-    def save(self, path: str | Path) -> str:
-        """Save to a folder, without pickle; see ``isthmus.load``.
-
-        Returns
-        -------
-        str
-            The identity of the model, a SHA-256 of its content.
-        """
-        from isthmus.tasks.saving import save
-
-        self._check_fitted()
-        return save(self, Path(path))
+        return fetch(
+            name_or_path,
+            revision=revision,
+            token=token,
+            cache_dir=cache_dir,
+            device=device,
+            encoder=encoder,
+            decoder=decoder,
+        )
 
     def set_params(self, **params: Any) -> Self:
         """Set parameters; ``network__widths`` and the like set an option of a part."""
@@ -388,29 +271,3 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
                 params[part] = now.with_options(**{option: params.pop(name)})
         super().set_params(**params)
         return self
-
-    def _check_fitted(self) -> None:
-        if not hasattr(self, "model_"):
-            raise NotFittedError(
-                f"This {type(self).__name__} instance is not fitted yet. Call 'fit' with data "
-                "first, or load a saved model with isthmus.load(path)."
-            )
-
-    def _tensor(self, X: Any) -> tuple[Tensor, np.dtype[Any]]:
-        self._check_fitted()
-        X = checks.checked_for_use(self, X)
-        dtype = getattr(X, "dtype", None)
-        is_float32 = isinstance(dtype, np.dtype) and dtype == np.float32
-        return self.kind_.tensor(X), np.dtype(np.float32 if is_float32 else np.float64)
-
-    def _out(self, result: Tensor, dtype: np.dtype[Any]) -> Array:
-        out: Array = result.cpu().numpy().astype(dtype)
-        return out
-
-    def _device(self) -> torch.device:
-        return next(self.model_.parameters()).device
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
-        return tags

@@ -2,13 +2,30 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import torch
 from torch import Tensor
 
-from isthmus.baselines.measures import mean_and_error, squared_error
+from isthmus.baselines.measures import mean_and_error
+from isthmus.core.types import Batch
 from isthmus.tasks.autoencoder import Autoencoder
+from isthmus.tasks.plain import (
+    errors,
+    has_places,
+    mean_name,
+    mean_rebuilt,
+    plain_name,
+    plain_rebuilt,
+    there,
+)
+
+OURS = "this model"
+PART_VALUES = 1 << 24
+"""Values that are compared at a time."""
 
 
 @dataclass(frozen=True)
@@ -20,6 +37,8 @@ class Row:
     value: float
     error: float
     """Standard error of ``value``."""
+    column: str | None = None
+    """The column that is measured, or None for all."""
 
 
 @dataclass(frozen=True)
@@ -36,14 +55,35 @@ class Comparison:
         return asdict(self)
 
     def __str__(self) -> str:
+        whole = [row for row in self.rows if row.column is None]
         head = ("method", "measure", "value", "standard error")
-        body = [(r.method, r.measure, f"{r.value:.5g}", f"{r.error:.2g}") for r in self.rows]
-        wide = [max(len(line[i]) for line in [head, *body]) for i in range(4)]
+        body = [(r.method, r.measure, f"{r.value:.5g}", f"{r.error:.2g}") for r in whole]
+        parts = [_aligned([head, *body])]
+        if len(whole) < len(self.rows):
+            parts.append(_aligned(self._by_column()))
+        return "\n\n".join([*parts, self.verdict])
+
+    def _by_column(self) -> list[tuple[str, ...]]:
+        """A line for each column, with a cell for each method."""
+        found: dict[tuple[str, str], dict[str, str]] = {}
+        methods: dict[str, None] = {}
+        for row in self.rows:
+            if row.column is not None:
+                methods[row.method] = None
+                cells = found.setdefault((row.column, row.measure), {})
+                cells[row.method] = f"{row.value:.4g} ± {row.error:.1g}"
         lines = [
-            "  ".join(cell.ljust(width) for cell, width in zip(line, wide, strict=True)).rstrip()
-            for line in [head, *body]
+            (*key, *(cells.get(method, "") for method in methods)) for key, cells in found.items()
         ]
-        return "\n".join([*lines, "", self.verdict])
+        return [("column", "measure", *methods), *lines]
+
+
+def _aligned(lines: Sequence[Sequence[str]]) -> str:
+    wide = [max(map(len, cells)) for cells in zip(*lines, strict=True)]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(line, wide, strict=True)).rstrip()
+        for line in lines
+    )
 
 
 def compare(model: Autoencoder, X: Any) -> Comparison:
@@ -54,43 +94,90 @@ def compare(model: Autoencoder, X: Any) -> Comparison:
     model : Autoencoder
         Fitted.
     X : array-like, DataFrame or images
-        Rows that were not used in the fit.
+        Rows that were not used in the fit. What is missing is not measured.
 
     Returns
     -------
     Comparison
         Squared error per value, in the units in which the model sees the data (standard
         deviations, or 0 to 1 under a Bernoulli likelihood), and the share of variance explained.
+        Of a table with categories also every column in its own terms: the accuracy of a
+        category, the squared error of a number; PCA then sees categories one-hot, and the error
+        of a category is 1 where it is wrong.
     """
-    x, _ = model._tensor(X)
-    centre = model.plain_.mean
-    mean = x - x + (centre.view(x.shape[1:]) if not model.plain_.patch else x.mean(0))
-    methods = {
-        "this model": model._rebuilt(x),
-        plain_name(model): model.plain_.reconstruct(x),
-        "the mean": mean,
-    }
-    errors = {name: squared_error(x, rebuilt) for name, rebuilt in methods.items()}
-    variance = float(errors["the mean"].mean())
-    rows = []
-    for name, error in errors.items():
-        found = mean_and_error(error)
-        rows.append(Row(name, "squared error", *found))
-        if variance > 0 and name != "the mean":
-            explained = 1 - found.value / variance
-            rows.append(Row(name, "variance explained", explained, found.error / variance))
-    ours, plain = errors["this model"], errors[plain_name(model)]
-    verdict, plain_wins = _verdict(model, ours, plain)
+    batch, _ = model._batch(X)
+    mixed = has_places(model)
+    cells, known = _measured(model, batch, by_column=mixed)
+    usual = known.sum(1).mean().clamp(min=1e-12)
+    losses = {name: found.sum(1) / usual for name, found in cells.items()}
+    measure = "error" if mixed else "squared error"
+    rows = list(_whole(losses, measure, explained=not mixed))
+    if mixed:
+        rows += _columns(model, cells, known)
+    ours, plain, _ = losses.values()
+    verdict, plain_wins = _verdict(model, ours, plain, measure)
     return Comparison(rows, verdict, plain_wins)
 
 
-def plain_name(model: Autoencoder) -> str:
-    """The name of the plain method with as large a code."""
-    patches = " of patches" if model.plain_.patch else ""
-    return f"PCA{patches} ({len(model.plain_.axes)})"
+def _measured(
+    model: Autoencoder, batch: Batch, by_column: bool
+) -> tuple[dict[str, Tensor], Tensor]:
+    """(n, columns) errors by method, or (n, 1) their sums, and how many values they are of."""
+    cells: dict[str, list[Tensor]] = {}
+    known = []
+
+    def gathered(values: Tensor) -> Tensor:
+        return values if by_column else values.flatten(1).sum(1, keepdim=True)
+
+    for part in _parts(batch):
+        rebuilt = {
+            OURS: model._rebuilt(part),
+            plain_name(model): plain_rebuilt(model, part),
+            mean_name(model): mean_rebuilt(model, part),
+        }
+        for name, found in rebuilt.items():
+            cells.setdefault(name, []).append(gathered(errors(model, found, part)))
+        known.append(gathered(there(part)))
+    return {name: torch.cat(found) for name, found in cells.items()}, torch.cat(known)
 
 
-def _verdict(model: Autoencoder, ours: Tensor, plain: Tensor) -> tuple[str, bool]:
+def _parts(batch: Batch) -> Iterator[Batch]:
+    """Some rows at a time, dense."""
+    n, *shape = batch.x.shape
+    some = max(1, PART_VALUES // math.prod(shape))
+    for first in range(0, n, some):
+        yield batch.rows(torch.arange(first, min(n, first + some)))
+
+
+def _whole(losses: dict[str, Tensor], measure: str, explained: bool) -> Iterator[Row]:
+    """All values together."""
+    *_, mean = losses
+    variance = float(losses[mean].mean())
+    for name, loss in losses.items():
+        found = mean_and_error(loss)
+        yield Row(name, measure, *found)
+        if explained and variance > 0 and name != mean:
+            share = 1 - found.value / variance
+            yield Row(name, "variance explained", share, found.error / variance)
+
+
+def _columns(model: Autoencoder, cells: dict[str, Tensor], known: Tensor) -> Iterable[Row]:
+    """Every column in its own terms."""
+    described = model.kind_.columns_described() or []
+    kinds = list(model.recipe_.likelihood.options.get("columns", ()))
+    names = [name for name, kind in described if kind != "text"]
+    for j, (name, kind) in enumerate(zip(names, kinds, strict=True)):
+        seen = known[:, j] > 0
+        if not bool(seen.any()):
+            continue
+        category = kind == "category"
+        for method, found in cells.items():
+            values = found[seen, j]
+            at = mean_and_error(1 - values if category else values)
+            yield Row(method, "accuracy" if category else "squared error", *at, column=name)
+
+
+def _verdict(model: Autoencoder, ours: Tensor, plain: Tensor, measure: str) -> tuple[str, bool]:
     gain = mean_and_error(plain - ours)
     a, b, name = float(ours.mean()), float(plain.mean()), plain_name(model)
     n = f"{len(ours)} rows" if len(ours) > 1 else "one row, too few to tell"
@@ -101,8 +188,8 @@ def _verdict(model: Autoencoder, ours: Tensor, plain: Tensor) -> tuple[str, bool
         why = "it was not trained" if not model.history_ else "training did not beat it"
         return f"No better than {name}: this model is the plain method, since {why}.", True
     if gain.value > 2 * gain.error and b > 0:
-        return f"Better than {name}: {1 - a / b:.0%} less squared error on {n}.", False
+        return f"Better than {name}: {1 - a / b:.0%} less {measure} on {n}.", False
     if gain.value < -2 * gain.error:
         times = f"{a / b:.2f} times its" if b > 0 else "more"
-        return f"{name} wins: this model has {times} squared error on {n}. Use PCA.", True
+        return f"{name} wins: this model has {times} {measure} on {n}. Use PCA.", True
     return f"No clear difference from {name} on {n}. PCA is simpler: use it.", True

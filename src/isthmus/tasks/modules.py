@@ -12,11 +12,12 @@ class Encoder(nn.Module):
 
     def __init__(self, model: Model) -> None:
         super().__init__()
-        self.network, self.code = model.network, model.code
+        self.likelihood, self.network = model.likelihood, model.network
+        self.bottleneck = model.code  # ``code`` is taken where modules are exported
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, *shape) to (n, dim, *grid)."""
-        mean: Tensor = self.code(self.network.encode(x)).mean
+        mean: Tensor = self.bottleneck(self.network.encode(self.likelihood.embed(x))).mean
         return mean
 
 

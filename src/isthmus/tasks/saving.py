@@ -126,7 +126,9 @@ def _restore(
         network = checks.own_network(estimator.encoder, estimator.decoder, recipe, shape)
     estimator.latent_dim_ = dim
     with torch.random.fork_rng(devices=[]):
-        estimator.model_ = Model(recipe, shape, dim, network=network)
+        estimator.model_ = Model(
+            recipe, shape, dim, network=network, gaps=bool(config["model"]["gaps"])
+        )
     try:
         saved = under(tensors, "model.")
         if fitted["own_modules"]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 
 from isthmus.core.errors import ColumnsError, DataError, ShapeError, SpecError
 from isthmus.core.recipe import AUTO, Recipe
+from isthmus.core.sparse import is_sparse
 from isthmus.core.specs import Spec
 from isthmus.core.types import Batch
 from isthmus.data import Modality, modality
@@ -43,22 +45,22 @@ def suited(recipe: Recipe, kind: Modality) -> Recipe:
     )
 
 
-def support_of(recipe: Recipe) -> str:
-    """Where the likelihood wants x to live."""
-    support: str = getattr(LIKELIHOODS[recipe.likelihood.kind], "support")  # noqa: B009
-    return support
-
-
-def checked_for_fit(estimator: Autoencoder, X: Any) -> tuple[Modality, Any]:
-    """The kind of data, and the data in a form that it can read."""
+def checked_for_fit(estimator: Autoencoder, X: Any) -> tuple[Modality, Any, int]:
+    """The kind of data, the data in a form that it can read, and how many rows they are."""
     X = _collected(X)
     kind = modality(X, estimator.kind)
-    if kind.kind != "table":
-        estimator.n_features_in_ = int(np.prod(np.shape(X)[1:]))
-    else:
+    X = kind.gather(X)
+    if kind.kind == "table":
         X = _table(estimator, X, reset=True)
-    check_rows(len(X))
-    return kind, X
+    n = X.shape[0] if hasattr(X, "shape") else len(X)
+    check_rows(n)
+    return kind, X, n
+
+
+def count_features(estimator: Autoencoder, kind: Modality) -> None:
+    """What scikit-learn expects an estimator to know of images: how many values they have."""
+    if kind.kind != "table":
+        estimator.n_features_in_ = math.prod(kind.shape)
 
 
 def _collected(X: Any) -> Any:
@@ -68,21 +70,18 @@ def _collected(X: Any) -> Any:
 
 def checked_for_use(estimator: Autoencoder, X: Any) -> Any:
     """The data in a form that the fitted kind can read."""
-    X = _collected(X)
+    X = estimator.kind_.gather(_collected(X))
     if estimator.kind_.kind != "table":
         return X
     return _table(estimator, X, reset=False)
 
 
 def _table(estimator: Autoencoder, X: Any, reset: bool) -> Any:
-    if hasattr(X, "columns"):
+    if hasattr(X, "columns") or hasattr(X, "column_names"):
+        return _frame(estimator, X, reset)
+    if _holds_text(X):
         if reset:
-            from sklearn.utils.validation import _check_feature_names
-
-            _check_feature_names(estimator, X, reset=True)
-            estimator.n_features_in_ = len(X.columns)
-        elif not hasattr(estimator, "feature_names_in_") or estimator.kind_.names is None:
-            return validate_data(estimator, X, reset=False, dtype=[np.float64, np.float32])
+            estimator.n_features_in_ = np.shape(X)[1]
         return X
     try:
         return validate_data(
@@ -90,6 +89,8 @@ def _table(estimator: Autoencoder, X: Any, reset: bool) -> Any:
             X,
             reset=reset,
             dtype=[np.float64, np.float32],
+            accept_sparse="csr",
+            ensure_all_finite="allow-nan",
             ensure_min_samples=2 if reset else 1,
         )
     except ValueError as error:
@@ -98,17 +99,51 @@ def _table(estimator: Autoencoder, X: Any, reset: bool) -> Any:
         raise DataError(str(error)) from error
 
 
+def _frame(estimator: Autoencoder, X: Any, reset: bool) -> Any:
+    if reset:
+        from sklearn.utils.validation import _check_feature_names
+
+        _check_feature_names(estimator, X, reset=True)
+        estimator.n_features_in_ = X.shape[1]
+    elif not hasattr(estimator, "feature_names_in_") or estimator.kind_.names is None:
+        return validate_data(
+            estimator,
+            X,
+            reset=False,
+            dtype=[np.float64, np.float32],
+            ensure_all_finite="allow-nan",
+        )
+    return X
+
+
+def _holds_text(X: Any) -> bool:
+    """Whether an array has words in it, which a table takes as categories."""
+    if not isinstance(X, np.ndarray) or X.ndim != 2 or X.dtype.kind not in "OUT":
+        return False
+    if X.dtype.kind != "O":
+        return True
+    return any(isinstance(value, str) and not _is_number(value) for value in X.flat)
+
+
+def _is_number(value: str) -> bool:
+    try:
+        float(value)
+    except ValueError:
+        return False
+    return True
+
+
 def check_rows(n: int) -> None:
     """Refuse to learn from a single row."""
     if n == 1:
         raise DataError(f"found 1 row, but a fit needs at least {FEWEST_ROWS}.")
 
 
-def weights_of(sample_weight: Any, X: Any) -> Array | None:
-    """Row weights of mean 1, or None where all are equal."""
+def weights_of(sample_weight: Any, n: int) -> Array | None:
+    """(n,) row weights of mean 1, or None where all are equal."""
     if sample_weight is None:
         return None
-    rows = np.empty((len(X), 1))
+    rows = np.empty((n, 1))
     weight: Array = check_sample_weight(
         sample_weight, rows, dtype=np.float64, ensure_non_negative=True
     )
@@ -118,23 +153,43 @@ def weights_of(sample_weight: Any, X: Any) -> Array | None:
     return scaled
 
 
-def distinct(x: Tensor, weight: Array | None) -> Batch:
+def distinct(batch: Batch, weight: Array | None) -> Batch:
     """Every different row once, in an order of its own, weighed by how often it counts.
 
     So a row repeated and a row weighed twice are the same to the model, the order of the rows
     does not matter, and no row is both trained on and held out.
     """
-    rows = (x.flatten(1) + 0.0).contiguous().numpy()  # + 0.0: one zero, not two
-    keys = rows.view(np.dtype((np.void, rows.itemsize * rows.shape[1]))).ravel()
-    _, index, inverse = np.unique(keys, return_index=True, return_inverse=True)
-    if weight is None and len(index) == len(x):
-        return Batch(x[torch.from_numpy(index)])
+    _, index, inverse = np.unique(_keys(batch), return_index=True, return_inverse=True)
+    if weight is None and len(index) == len(inverse):
+        return batch.kept(torch.from_numpy(index))
     counts = np.bincount(inverse.ravel(), weights=weight, minlength=len(index))
     counted = counts > 0
     index, counts = index[counted], counts[counted]
+    once = batch.kept(torch.from_numpy(index))
     equal = np.ptp(counts) <= 1e-12 * counts.max()
-    weights = None if equal else torch.as_tensor(counts / counts.mean(), dtype=x.dtype)
-    return Batch(x[torch.from_numpy(index)], weights)
+    return once if equal else _weighed(once, counts / counts.mean())
+
+
+def _keys(batch: Batch) -> Array:
+    """(n,) something that is the same for equal rows only."""
+    x, cells = batch.x, batch.weight
+    if is_sparse(x):
+        keys = np.empty(len(x), dtype=object)
+        keys[:] = x.keys()
+        return keys
+    rows = (x.flatten(1) + 0.0).contiguous()  # + 0.0: one zero, not two
+    if cells is not None:
+        rows = torch.cat([rows, cells.expand_as(x).flatten(1)], 1)
+    values = rows.numpy()
+    return values.view(np.dtype((np.void, values.itemsize * values.shape[1]))).ravel()
+
+
+def _weighed(batch: Batch, counts: Array) -> Batch:
+    """The batch with its rows weighed, and its missing values as they were."""
+    weight = torch.as_tensor(counts, dtype=torch.float32)
+    if batch.weight is not None:
+        weight = batch.weight * weight.view(-1, *[1] * (batch.weight.ndim - 1))
+    return batch._replace(weight=weight)
 
 
 def split(batch: Batch, share: float, seed: int) -> tuple[Batch, Batch | None]:
@@ -147,7 +202,7 @@ def split(batch: Batch, share: float, seed: int) -> tuple[Batch, Batch | None]:
     if share == 0 or held < FEWEST_ROWS:
         return batch, None
     order = torch.randperm(n, generator=torch.Generator().manual_seed(seed))
-    return batch.rows(order[held:]), batch.rows(order[:held])
+    return batch.kept(order[held:]), batch.kept(order[:held])
 
 
 def codes_of(Z: Any, dim: int, grid: tuple[int, ...]) -> Tensor:
@@ -178,7 +233,8 @@ def own_network(encoder: Any, decoder: Any, recipe: Recipe, shape: tuple[int, ..
     likelihood = LIKELIHOODS.build(recipe.likelihood, shape=shape)
     code = CODES.build(recipe.code, dim=1)
     encoder, decoder = copy.deepcopy((encoder, decoder))
-    return Pair(encoder, decoder, shape, likelihood.params(shape), code.n_params)
+    inputs, params = likelihood.inputs(shape), likelihood.params(shape)
+    return Pair(encoder, decoder, inputs, params, code.n_params)
 
 
 def check_own_dim(asked: Any, found: int) -> None:

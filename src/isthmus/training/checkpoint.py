@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from isthmus.core.errors import TrainingError
 from isthmus.core.recipe import Recipe
+from isthmus.core.sparse import is_sparse
 from isthmus.core.types import Batch
 from isthmus.training.plan import Settings
 
@@ -138,6 +139,8 @@ def identity_of(
     digest.update(json.dumps(asked, sort_keys=True, default=str).encode())
     for batch in (data, held):
         for part in batch or ():
-            if part is not None:
+            if is_sparse(part):
+                digest.update(part.tobytes())
+            elif part is not None:
                 digest.update(part.detach().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()

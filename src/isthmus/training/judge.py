@@ -10,7 +10,7 @@ from torch import Tensor
 from isthmus.core.recipe import Recipe
 from isthmus.core.types import Batch
 from isthmus.model import Model
-from isthmus.objective import Objective
+from isthmus.objective import Objective, lowest
 from isthmus.training.plan import Plan
 from isthmus.training.surroundings import own_randomness
 
@@ -21,7 +21,8 @@ JUDGED_ROWS = 2048
 class Judge:
     """Measures a model on the same rows under the same noise every time.
 
-    The measure is the squared error where a code costs nothing, and the loss where it does.
+    The measure is the error where a code costs nothing and the likelihood is judged by it, else
+    the loss. Where a phase leaves out the worst rows, so does the judge.
 
     Parameters
     ----------
@@ -37,7 +38,8 @@ class Judge:
     ) -> None:
         self.model, self.phases, self.plan = model, recipe.phases, plan
         self.held_out = held is not None
-        self.column = 1 if all(phase.beta == 0 for phase in recipe.phases) else 0
+        by_error = model.likelihood.judged == "error"
+        self.column = int(by_error and all(phase.beta == 0 for phase in recipe.phases))
         self.measure = "squared error" if self.column else "nats"
         penalised = any(phase.penalties for phase in recipe.phases)
         self.says_all = not penalised
@@ -58,6 +60,11 @@ class Judge:
         with own_randomness(self.plan.seed, self.plan.device):
             return objective.rows(self.batch)
 
+    def means(self, phase: int = -1) -> list[float]:
+        """The mean loss and squared error, per value."""
+        trim = self.phases[phase].trim
+        return [float(lowest(rows, trim).mean()) for rows in self.rows(phase).unbind(1)]
+
     def compare(self, start: Tensor) -> tuple[bool, dict[str, Any]]:
         """Hold the model as it is now against the ``rows`` of its start.
 
@@ -70,6 +77,11 @@ class Judge:
             "measure", "trained", "start" and the "margin"; empty where no rows are held out.
         """
         before, now = start[:, self.column], self.rows()[:, self.column]
+        trim = self.phases[-1].trim
+        if trim:
+            explained = torch.minimum(before, now)
+            kept = explained <= lowest(explained, trim).amax()
+            before, now = before[kept], now[kept]
         gain = before - now
         margin = float(gain.std(correction=0) / len(gain) ** 0.5)
         plain = self.model.network.starts_plain and self.says_all

@@ -19,25 +19,12 @@ from isthmus.core.recipe import Recipe
 from isthmus.core.types import Batch
 from isthmus.model import Model
 from isthmus.objective import Objective
-from isthmus.training.checkpoint import (
-    identity_of,
-    joined,
-    parted,
-    read_checkpoint,
-    rng_state,
-    set_rng_state,
-    write_checkpoint,
-)
+from isthmus.training.checkpoint import identity_of, read_checkpoint, write_checkpoint
 from isthmus.training.judge import Judge
-from isthmus.training.optimisers import (
-    one_cycle,
-    optimisers,
-    restore_state,
-    set_rate,
-    state_tensors,
-)
+from isthmus.training.optimisers import one_cycle, optimisers, set_rate
 from isthmus.training.outcome import Outcome, Progress
 from isthmus.training.plan import Settings, plan
+from isthmus.training.state import put_back, state_of
 from isthmus.training.surroundings import interruptible, own_randomness, own_threads
 
 CHECKPOINT_SECONDS = 20.0
@@ -140,12 +127,14 @@ class Run:
         self.model.start(self.data)
         self.start_weights = _copied(self.model)
         start = self.judge.rows() if self.phases else None
-        saved = self._saved_state()
+        saved = None
+        if self.checkpoint is not None and self.checkpoint.exists() and self.phases:
+            saved = read_checkpoint(self.checkpoint, self.identity)
         stopped = False
         for index in range(saved[0]["phase"] if saved else 0, len(self.phases)):
             self._enter(index)
             if saved:
-                self._restore(*saved)
+                put_back(self, *saved)
                 saved = None
             else:
                 self._save()
@@ -173,17 +162,17 @@ class Run:
         total = sum(other.share for other in self.phases)
         self.epochs = max(1, round(self.plan.epochs * phase.share / total))
         self.max_time = self.plan.max_time and self.plan.max_time * phase.share / total
-        self.phase_began = self._seconds() if index else 0.0
+        self.phase_began = self.seconds() if index else 0.0
         self.phase_start = _copied(self.model)
         self._make_optimisers()
         self._count_start()
 
     def _count_start(self) -> None:
         """The weights with which a phase begins are the first to be beaten."""
-        rows = self.judge.rows(self.phase)
-        self.first_loss = float(rows[:, 0].mean())
+        means = self.judge.means(self.phase)
+        self.first_loss = means[0]
         if self.judge.selects and self.model.network.starts_plain:
-            self.best_loss = float(rows[:, self.judge.column].mean())
+            self.best_loss = means[self.judge.column]
             self.best = _copied(self.model)
 
     def _make_optimisers(self) -> None:
@@ -258,7 +247,7 @@ class Run:
             return
         last = self.epoch == self.epochs or self._share_done() >= 1
         if self.judge.held_out and (last or self.epoch % self.plan.validate_every == 0):
-            means = self.judge.rows(self.phase).mean(0).tolist()
+            means = self.judge.means(self.phase)
             entry |= dict(zip(("validation", "validation_error"), means, strict=True))
             judged = means[self.judge.column]
             if self.judge.selects and judged < self.best_loss:
@@ -269,7 +258,7 @@ class Run:
             {
                 "phase": self.phase,
                 "epoch": self.epoch,
-                "seconds": round(self._seconds(), 3),
+                "seconds": round(self.seconds(), 3),
                 "learning_rate": self.rate,
                 **entry,
             }
@@ -316,14 +305,15 @@ class Run:
             validation=validation,
         )
 
-    def _seconds(self) -> float:
+    def seconds(self) -> float:
+        """How long the run has taken, with what it took before it was interrupted."""
         return self.seconds_before + time.monotonic() - self.began
 
     def _share_done(self) -> float:
         by_steps = (self.epoch + self.step / self.plan.steps_per_epoch) / self.epochs
         if not self.max_time:
             return by_steps
-        return max(by_steps, (self._seconds() - self.phase_began) / self.max_time)
+        return max(by_steps, (self.seconds() - self.phase_began) / self.max_time)
 
     def _tick(self) -> None:
         now = time.monotonic()
@@ -332,7 +322,7 @@ class Run:
         if self.on_progress and now - self.last_shown >= 0.1:
             self.last_shown = now
             done = (self.phase + self._share_done()) / len(self.phases)
-            seconds = self._seconds()
+            seconds = self.seconds()
             last = self.history[-1] if self.history else {}
             self.on_progress(
                 Progress(
@@ -350,60 +340,7 @@ class Run:
         if self.checkpoint is None:
             return
         self.last_saved = time.monotonic()
-        names = (
-            "phase",
-            "epoch",
-            "step",
-            "rate",
-            "rate_factor",
-            "rollbacks",
-            "best_loss",
-            "patient_since",
-        )
-        facts = {name: getattr(self, name) for name in (*names, "history", "events", "first_loss")}
-        facts |= {"identity": self.identity, "seconds": self._seconds(), "finished": finished}
-        facts["phase_began"] = self.phase_began
-        groups = {
-            "model": dict(self.model.state_dict()),
-            "best": self.best,
-            "phase_start": self.phase_start,
-            "penalties": dict(self.objective.penalties.state_dict()),
-            "optimiser": state_tensors(self.optimisers),
-            "random": rng_state(self.plan.device),
-            "losses": {name: torch.stack(values) for name, values in self.losses.items()},
-        }
-        write_checkpoint(self.checkpoint, facts, joined(groups))
-
-    def _saved_state(self) -> tuple[dict[str, Any], dict[str, Tensor]] | None:
-        if self.checkpoint is None or not self.checkpoint.exists() or not self.phases:
-            return None
-        return read_checkpoint(self.checkpoint, self.identity)
-
-    def _restore(self, facts: dict[str, Any], tensors: dict[str, Tensor]) -> None:
-        groups = parted(tensors)
-        device = self.plan.device
-        self.model.load_state_dict(groups["model"])
-        self.objective.penalties.load_state_dict(groups.get("penalties", {}))
-        restore_state(self.optimisers, groups.get("optimiser", {}))
-        self.best, self.phase_start = groups.get("best", {}), groups["phase_start"]
-        losses = groups.get("losses", {})
-        self.losses = {name: list(values.to(device)) for name, values in losses.items()}
-        set_rng_state(groups["random"], device)
-        for name in (
-            "epoch",
-            "step",
-            "rate",
-            "rate_factor",
-            "rollbacks",
-            "best_loss",
-            "patient_since",
-        ):
-            setattr(self, name, facts[name])
-        self.history, self.events = facts["history"], facts["events"]
-        self.first_loss, self.phase_began = facts["first_loss"], facts["phase_began"]
-        self.seconds_before, self.began = facts["seconds"], time.monotonic()
-        if facts["finished"]:
-            self.epoch = self.epochs
+        write_checkpoint(self.checkpoint, *state_of(self, finished))
 
 
 def _copied(model: nn.Module) -> dict[str, Tensor]:
@@ -411,6 +348,4 @@ def _copied(model: nn.Module) -> dict[str, Tensor]:
 
 
 def _sound(loss: float, first: float) -> bool:
-    return bool(torch.isfinite(torch.tensor(loss))) and (
-        loss < first + max(DIVERGED, DIVERGED_TIMES * abs(first))
-    )
+    return loss < first + max(DIVERGED, DIVERGED_TIMES * abs(first))  # false for NaN

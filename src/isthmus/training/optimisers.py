@@ -79,6 +79,8 @@ class FusedAdam:
         """One step on the gradients at hand."""
         for group in self.param_groups:
             params = [p for p in group["params"] if p.grad is not None]
+            if not params:
+                continue
             states = [self.state[p] for p in params]
             step = self.state[group["params"][0]]["step"].add_(1)
             self.kernel(

@@ -20,6 +20,9 @@ DECAY_EPOCHS, STRONGEST_DECAY = 4.0, 4.0
 """Weights forget over four epochs, whatever the size of the data (Wang & Aitchison 2024,
 https://arxiv.org/abs/2405.13698). Only those beside a linear path: a network that has nothing
 else to carry the signal is crippled by it."""
+BATCH_VALUES = 1 << 21
+"""Values in a batch at most, where the user does not say how many rows: large images need much
+memory for each."""
 PARALLEL_WORK = 1e8
 """Multiplications in a step from which a second thread pays."""
 HALF_WORK = 1e8
@@ -105,7 +108,7 @@ def plan(settings: Settings, model: Model, n: int) -> Plan:
     n : int
         Rows to train on.
     """
-    batch_size = _batch_size(settings.batch_size, n)
+    batch_size = _batch_size(settings.batch_size, n, math.prod(model.shape))
     steps = -(-n // batch_size)
     if n // steps < 2 and any(isinstance(m, _BatchNorm) for m in model.modules()):
         raise SpecError(
@@ -113,7 +116,7 @@ def plan(settings: Settings, model: Model, n: int) -> Plan:
             "choose normalization='layer'."
         )
     kind = OPTIMIZERS[settings.optimizer]
-    rate = settings.learning_rate or kind.learning_rate
+    rate = settings.learning_rate or kind.learning_rate * model.network.pace
     decay = settings.weight_decay
     if decay is None:
         decay = 0.0
@@ -145,11 +148,12 @@ def plan(settings: Settings, model: Model, n: int) -> Plan:
     )
 
 
-def _batch_size(asked: int | str | None, n: int) -> int:
+def _batch_size(asked: int | str | None, n: int, values: int) -> int:
     if asked == "full":
         return n
     if asked is None:
-        return int(min(n, 256, max(16, 2 ** int(math.log2(max(1, n // 8))))))
+        usual: int = min(256, max(16, 2 ** int(math.log2(max(1, n // 8)))))
+        return min(n, usual, max(2, BATCH_VALUES // values))
     return min(int(asked), n)
 
 

@@ -2,109 +2,24 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
-from torch.nn import functional as F
 
+from isthmus.baselines import PCA
 from isthmus.core.recipe import Phase, Recipe
 from isthmus.core.specs import spec
 from isthmus.core.types import Batch
 from isthmus.model import Model
 from isthmus.objective import Objective
-from isthmus.parts import CODES, LIKELIHOODS, NETWORKS, Likelihood, Network, Shape
-from isthmus.parts.networks import Dense
+from isthmus.parts import CODES
 
-LEVELS = (0, 0, 3, 2)
-RECIPE = Recipe(spec("columns"), spec("point"), spec("columns", levels=LEVELS))
-
-
-class Columns(Likelihood):
-    """Numbers at unit scale and categories under a softmax; x holds a category's number."""
-
-    def __init__(self, levels: tuple[int, ...]) -> None:
-        super().__init__()
-        self.levels = tuple(levels)
-        self.widths = [max(1, level) for level in levels]
-
-    def params(self, shape: Shape) -> Shape:
-        return (sum(self.widths),)
-
-    def nll(self, params: Tensor, x: Tensor) -> Tensor:
-        costs = []
-        for part, value, level in zip(self._split(params), x.unbind(1), self.levels, strict=True):
-            if level:
-                costs.append(F.cross_entropy(part, value.long(), reduction="none"))
-            else:
-                costs.append(0.5 * (part[:, 0] - value).square())
-        return torch.stack(costs, 1)
-
-    def mean(self, params: Tensor) -> Tensor:
-        found = [
-            part.argmax(1).to(params.dtype) if level else part[:, 0]
-            for part, level in zip(self._split(params), self.levels, strict=True)
-        ]
-        return torch.stack(found, 1)
-
-    def draw(self, params: Tensor) -> Tensor:
-        drawn = [
-            torch.multinomial(part.softmax(1), 1)[:, 0].to(params.dtype)
-            if level
-            else part[:, 0] + torch.randn_like(part[:, 0])
-            for part, level in zip(self._split(params), self.levels, strict=True)
-        ]
-        return torch.stack(drawn, 1)
-
-    def guess(self, x: Tensor) -> Tensor:
-        return spread(x, self.levels, on=4.0)
-
-    def _split(self, params: Tensor) -> tuple[Tensor, ...]:
-        return params.split(self.widths, 1)
-
-
-class ByColumn(Network):
-    """A dense network with a place for every category, and none lit where a cell is missing."""
-
-    def __init__(
-        self, shape: Shape, params: Shape, dim: int, levels: tuple[int, ...], n_params: int = 1
-    ) -> None:
-        super().__init__()
-        self.levels = levels
-        self.inner = Dense(params, params, dim, n_params, widths=(16,))
-
-    def encode(self, x: Tensor, weight: Tensor | None = None) -> Tensor:
-        return self.inner.encode(self._lit(x, weight))
-
-    def decode(self, z: Tensor, x: Tensor | None = None) -> Tensor:
-        return self.inner.decode(z)
-
-    def start(self, batch: Batch, params: Tensor) -> None:
-        self.inner.start(Batch(self._lit(batch.x, batch.weight)), params)
-
-    def _lit(self, x: Tensor, weight: Tensor | None) -> Tensor:
-        lit = spread(x, self.levels)
-        if weight is None or weight.ndim == 1:
-            return lit
-        there = (weight > 0).to(x.dtype)
-        widths = torch.tensor([max(1, level) for level in self.levels])
-        return lit * there.repeat_interleave(widths, 1)
-
-
-def spread(x: Tensor, levels: tuple[int, ...], on: float = 1.0) -> Tensor:
-    """(n, columns) to (n, places): numbers as they are, categories one-hot."""
-    places = [
-        on * F.one_hot(value.long(), level).to(x.dtype) if level else value[:, None]
-        for value, level in zip(x.unbind(1), levels, strict=True)
-    ]
-    return torch.cat(places, 1)
-
-
-@pytest.fixture(autouse=True)
-def parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(LIKELIHOODS._entries, "columns", Columns)
-    monkeypatch.setitem(NETWORKS._entries, "columns", ByColumn)
+LIKELIHOOD = spec("mixed", columns=("number", "count", "category", "category"), levels=(0, 0, 3, 2))
+NETWORK = spec("mlp", widths=(16,))
 
 
 def table(n: int) -> tuple[Tensor, Tensor]:
@@ -116,17 +31,52 @@ def table(n: int) -> tuple[Tensor, Tensor]:
 
 
 def model(code: str = "point") -> Model:
-    return Model(Recipe(spec("columns"), spec(code), RECIPE.likelihood), (4,), 2)
+    return Model(Recipe(NETWORK, spec(code), LIKELIHOOD), (4,), 2, gaps=True)
 
 
-def test_levels_go_from_the_likelihood_to_the_network() -> None:
+def test_the_network_sees_a_place_for_each_level_and_what_is_missing() -> None:
     made = model()
-    assert isinstance(made.network, ByColumn)
-    assert made.network.levels == LEVELS
     x, weight = table(5)
     step = made(Batch(x, weight))
+    assert made.likelihood.inputs((4,)) == (7,)
     assert step.params.shape == (5, 7)
     assert step.costs.shape == (5, 4)
+    shown = made.likelihood.embed(x, weight)
+    torch.testing.assert_close(shown[:, :2], x[:, :2])
+    torch.testing.assert_close(shown[:, 2:5].sum(1), weight[:, 2])
+    torch.testing.assert_close(shown[:, 5:].sum(1), weight[:, 3])
+
+
+def test_what_is_shown_leads_back_to_the_row() -> None:
+    x, _ = table(50)
+    likelihood = model().likelihood
+    torch.testing.assert_close(likelihood.unembed(likelihood.embed(x)), x)
+    assert not likelihood.error(x, x).any()
+
+
+def test_an_error_is_squared_in_a_number_and_one_in_a_category() -> None:
+    x = torch.tensor([[1.0, 2.0, 2.0, 0.0]])
+    rebuilt = torch.tensor([[3.0, 2.0, 0.0, 0.0]])
+    assert model().likelihood.error(rebuilt, x).tolist() == [[4.0, 0.0, 1.0, 0.0]]
+
+
+def test_before_training_it_is_pca_of_one_hot_columns() -> None:
+    x, _ = table(300)
+    made = model()
+    made.start(Batch(x))
+    shown = made.likelihood.embed(x)
+    plain = made.likelihood.unembed(PCA.fit(shown, 2).reconstruct(shown))
+    torch.testing.assert_close(made.decode(made.encode(x)), plain, rtol=1e-4, atol=1e-4)
+
+
+def test_draws_follow_the_probabilities() -> None:
+    torch.manual_seed(0)
+    likelihood = model().likelihood
+    params = torch.zeros(4000, 7)
+    params[:, 3] = math.log(2) / 4  # the logits of a category begin four times as sharp
+    drawn = likelihood.draw(params)[:, 2]
+    shares = torch.stack([(drawn == level).float().mean() for level in range(3)])
+    torch.testing.assert_close(shares, torch.tensor([0.25, 0.5, 0.25]), atol=0.03, rtol=0)
 
 
 @pytest.mark.parametrize("code", list(CODES))

@@ -80,7 +80,7 @@ def test_rows_without_a_neighbour_in_the_batch_cost_nothing() -> None:
     assert penalty(objective.model, objective.model(pair))[0] > 0
 
 
-@pytest.mark.parametrize("corruption", list(CORRUPTIONS))
+@pytest.mark.parametrize("corruption", sorted({*CORRUPTIONS} - {"augment"}))
 def test_row_numbers_survive_what_is_done_to_x(corruption: str) -> None:
     batch = rows()
     made = model()

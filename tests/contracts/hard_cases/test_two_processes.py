@@ -34,7 +34,7 @@ def objective(case: str) -> Objective:
     torch.manual_seed(0)
     model = Model(Recipe(network, spec(code), spec("gaussian")), SHAPE, 2)
     model.start(rows())
-    return Objective(model, Phase(beta=float(code == "gaussian"), penalties=(spec("l1"),)))
+    return Objective(model, Phase(beta=float(code == "gaussian")))
 
 
 def rows() -> Batch:

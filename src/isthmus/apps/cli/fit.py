@@ -41,7 +41,8 @@ def fit(
         str, typer.Option(metavar="N", help="Dimensions of the code, or auto.")
     ] = "auto",
     recipe: Annotated[
-        str, typer.Option(metavar="NAME", help="autoencoder, linear (PCA), denoising or vae.")
+        str,
+        typer.Option(metavar="NAME", help="autoencoder, vae ...; see isthmus info --recipes."),
     ] = "autoencoder",
     epochs: Annotated[
         int | None,
@@ -157,7 +158,7 @@ def fit(
     partial = out.with_name(f"{out.name}.partial")
     _check_partial(partial, resume)
     try:
-        from isthmus.apps.cli.rows import read_rows, words_set_apart
+        from isthmus.apps.cli.rows import read_rows
         from isthmus.tasks.autoencoder import Autoencoder
         from isthmus.tasks.parameters import recipe_of, settings_of
 
@@ -194,8 +195,7 @@ def fit(
             say(f"{data}: {rows.described}")
         if not resume:
             partial.unlink(missing_ok=True)
-        with words_set_apart(rows):
-            model.fit(rows.X)
+        model.fit(rows.X)
         identity = model.save(out)
     except KeyboardInterrupt:
         _say_interrupted(partial, ctx.obj or [])

@@ -25,9 +25,9 @@ def evaluate(
 
     With --labels also: how often the ten nearest neighbours in the code agree with the label.
     """
-    from isthmus.apps.cli.neighbours import agreement
     from isthmus.apps.cli.rows import read_rows
     from isthmus.tasks.compare import Comparison, compare
+    from isthmus.tasks.neighbours import agreement
     from isthmus.tasks.saving import load
 
     estimator = load(model)
@@ -84,11 +84,26 @@ def report(
     give(result, f"{found.verdict}\n{out}", as_json)
 
 
-def info(model: options.Model, as_json: options.Json = False) -> None:
+def info(
+    model: Annotated[
+        Path | None,
+        typer.Argument(metavar="MODEL", help="A saved model.", show_default=False),
+    ] = None,
+    recipes: Annotated[
+        bool, typer.Option("--recipes", help="In place of MODEL: the recipes, and their papers.")
+    ] = False,
+    as_json: options.Json = False,
+) -> None:
     """Say what MODEL is, once it is found whole.
 
     Its content is checked against its identity.
     """
+    if recipes == (model is not None):
+        wrong = "there is none to --recipes." if recipes else "name a saved model, or --recipes."
+        raise typer.BadParameter(wrong, param_hint="MODEL")
+    if model is None:
+        _give_recipes(as_json)
+        return
     config = _config(model)
     shown, fitted = config["model"], config["fitted"]
     result = {
@@ -106,6 +121,20 @@ def info(model: options.Model, as_json: options.Json = False) -> None:
         "events": fitted["events"],
     }
     give(result, _described(result, fitted["history"]), as_json)
+
+
+def _give_recipes(as_json: bool) -> None:
+    from isthmus.core.papers import PAPERS
+    from isthmus.recipes import RECIPES
+
+    result = {name: recipe.to_json() for name, recipe in RECIPES.items()}
+    rows = [
+        (name, PAPERS[recipe.paper].short if recipe.paper in PAPERS else "", recipe.paper)
+        for name, recipe in RECIPES.items()
+    ]
+    widths = [max(len(row[i]) for row in rows) for i in range(2)]
+    lines = [f"{name:<{widths[0]}}  {short:<{widths[1]}}  {link}" for name, short, link in rows]
+    give({"recipes": result}, "\n".join(lines), as_json)
 
 
 def _config(model: Path) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from isthmus import __version__
+from isthmus.apps.cli.cite import cite
 from isthmus.apps.cli.demo import demo
 from isthmus.apps.cli.fit import fit
 from isthmus.apps.cli.judge import evaluate, info, report
@@ -46,7 +47,7 @@ def isthmus(
     """
 
 
-for verb in (fit, embed, reconstruct, sample, evaluate, report, info, demo):
+for verb in (fit, embed, reconstruct, sample, evaluate, report, info, cite, demo):
     app.command(verb.__name__, cls=Verb)(verb)
 
 

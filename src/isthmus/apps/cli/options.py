@@ -11,7 +11,7 @@ Data = Annotated[
     Path,
     typer.Argument(
         metavar="DATA",
-        help="A file (csv, parquet, npy, npz) or a folder of images of one size.",
+        help="A file (csv, parquet, arrow, npy, npz) or a folder of images.",
         show_default=False,
     ),
 ]
@@ -22,7 +22,7 @@ Out = Annotated[
         "-o",
         "--out",
         metavar="OUT",
-        help="Where to write; the ending chooses the format (csv, parquet, npy, npz).",
+        help="Where to write; the ending chooses the format (csv, parquet, arrow, npy, npz).",
         show_default=False,
     ),
 ]

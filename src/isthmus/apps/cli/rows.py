@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -50,27 +47,13 @@ class Rows:
     @property
     def described(self) -> str:
         """How many rows of what."""
-        shape = self.loaded.X.shape[1:]
-        if self.loaded.kind == "images":
-            return f"{counted(len(self), 'image')} of {' x '.join(str(side) for side in shape)}"
-        return f"{counted(len(self), 'row')} of {counted(shape[0], 'column')}"
-
-
-@contextmanager
-def words_set_apart(rows: Rows) -> Iterator[None]:
-    """Where a column of words is in the way, offer to set it apart."""
-    try:
-        yield
-    except DataError as error:
-        types = getattr(getattr(rows.X, "schema", None), "types", [])
-        words = [
-            name
-            for name, kind in zip(rows.loaded.names or [], types, strict=False)
-            if str(kind) in ("string", "large_string")
-        ]
-        if rows.labels is not None or len(words) != 1:
-            raise
-        raise type(error)(f"{error} Or set it apart: --labels {shlex.quote(words[0])}.") from error
+        X = self.loaded.X
+        if self.loaded.kind != "images":
+            return f"{counted(len(self), 'row')} of {counted(X.shape[1], 'column')}"
+        shapes = {X.shape[1:]} if X.ndim > 1 else {image.shape for image in X}
+        if len(shapes) > 1:
+            return f"{counted(len(self), 'image')} of {len(shapes):,} sizes"
+        return f"{counted(len(self), 'image')} of {' x '.join(map(str, *shapes))}"
 
 
 def read_rows(data: Path, labels: str | None, kind: str | None = None) -> Rows:
@@ -92,16 +75,16 @@ def write_codes(out: Path, model: Autoencoder, codes: Array) -> None:
     files.write(out, codes, names[: codes.shape[1]])
 
 
-def write_like(out: Path, model: Autoencoder, rows: Array, names: list[str] | None = None) -> None:
+def write_like(out: Path, model: Autoencoder, rows: Any, names: list[str] | None = None) -> None:
     """Write rows as the model's data came.
 
     Parameters
     ----------
     out : Path
     model : Autoencoder
-    rows : array
+    rows : array, DataFrame or list of images
         In the user's units.
     names : list of str, optional
         File names of images.
     """
-    files.write(out, rows, names if rows.ndim > 2 else model.kind_.names)
+    files.write(out, rows, names if model.kind_.kind == "images" else model.kind_.names)

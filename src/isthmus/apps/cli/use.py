@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from isthmus.apps.cli import options
 from isthmus.apps.cli.speech import counted, give
+
+if TYPE_CHECKING:
+    from isthmus.tasks.autoencoder import Autoencoder
 
 
 def embed(
@@ -52,7 +56,7 @@ def reconstruct(
     rows = read_rows(data, labels)
     rebuilt = estimator.reconstruct(rows.X)
     write_like(out, estimator, rebuilt, rows.files)
-    _give_rows(str(out), rebuilt.shape, as_json)
+    _give_rows(out, len(rows), estimator, as_json)
 
 
 def sample(
@@ -82,9 +86,9 @@ def sample(
     check_out(out, estimator.kind_.kind)
     drawn = estimator.sample(n, random_state=seed)
     write_like(out, estimator, drawn)
-    _give_rows(str(out), drawn.shape, as_json)
+    _give_rows(out, n, estimator, as_json)
 
 
-def _give_rows(out: str, shape: tuple[int, ...], as_json: bool) -> None:
-    result = {"out": out, "rows": shape[0], "shape": list(shape[1:])}
-    give(result, f"{out}: {counted(shape[0], 'row')}", as_json)
+def _give_rows(out: Path, n: int, model: Autoencoder, as_json: bool) -> None:
+    result = {"out": str(out), "rows": n, "shape": list(model.model_.shape)}
+    give(result, f"{out}: {counted(n, 'row')}", as_json)

@@ -8,11 +8,14 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from isthmus.core.types import Batch
 from isthmus.tasks.autoencoder import Autoencoder
 from isthmus.tasks.compare import Comparison, compare
+from isthmus.tasks.plain import plain_rebuilt, row_errors
 
 Array = NDArray[Any]
 MOST_ROWS = 4000
@@ -52,39 +55,45 @@ class Context:
         return compare(self.model, self.X)
 
     @cached_property
-    def x(self) -> Tensor:
-        """(n, *shape) all rows in the model's own units."""
-        return self.model.kind_.tensor(self.X)
+    def batch(self) -> Batch:
+        """All rows in the model's own units."""
+        return self.model._batch(self.X)[0]
+
+    def __len__(self) -> int:
+        return len(self.batch.x)
 
     @cached_property
     def some(self) -> Array:
         """Numbers of the rows that pictures show, in a random order that is always the same."""
-        order = np.random.default_rng(0).permutation(len(self.x))
+        order = np.random.default_rng(0).permutation(len(self))
         return order[:MOST_ROWS]
+
+    def rows(self, numbers: Array) -> Batch:
+        """Some of the rows."""
+        return self.batch.rows(torch.from_numpy(numbers))
 
     @cached_property
     def codes(self) -> Array:
         """(m, dims) codes of ``some``; a code on a grid is flattened."""
-        return self.model.model_.encode(self.x[self.some]).flatten(1).cpu().numpy()
+        batch = self.rows(self.some)
+        return self.model.model_.encode(batch.x, batch.weight).flatten(1).cpu().numpy()
 
     def spread(self, n: int) -> Array:
         """Numbers of ``n`` rows, evenly from those PCA rebuilds best to those it does worst."""
-        x = self.x[self.some]
-        wrong = (self.model.plain_.reconstruct(x) - x).square().flatten(1).mean(1)
+        batch = self.rows(self.some)
+        wrong = row_errors(self.model, plain_rebuilt(self.model, batch), batch)
         order = wrong.argsort().cpu().numpy()
         # In the middle of n equal parts, so that neither end is an outlier.
         places = (np.arange(min(n, len(order))) + 0.5) / min(n, len(order)) * len(order)
         chosen: Array = self.some[order[places.astype(int)]]
         return chosen
 
-    def rebuilt(self, rows: Array) -> tuple[Tensor, Tensor]:
+    def rebuilt(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Rows as the model and as PCA give them back, in the model's own units."""
-        x = self.x[rows]
-        model = self.model.model_
-        return model.decode(model.encode(x)), self.model.plain_.reconstruct(x)
+        return self.model._rebuilt(batch), plain_rebuilt(self.model, batch)
 
     @property
     def columns(self) -> list[str]:
         """What the columns of a table are called."""
-        names = self.model.kind_.names
-        return names or [f"column {i}" for i in range(self.x.shape[-1])]
+        described = self.model.kind_.columns_described() or []
+        return [name for name, kind in described if kind != "text"]

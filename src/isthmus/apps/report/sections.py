@@ -18,6 +18,7 @@ from isthmus.apps.report.pieces import (
     text,
 )
 from isthmus.model import n_parameters
+from isthmus.tasks.plain import errors, mean_name, mean_rebuilt
 
 MOST_PICTURES = 12
 MOST_COLUMNS_NAMED = 200
@@ -26,24 +27,29 @@ MOST_COLUMNS_NAMED = 200
 def verdict(context: Context) -> Section:
     """Whether the model beats the plain method, and by how much, in a sentence."""
     found = context.comparison
-    errors = [row for row in found.rows if row.measure == "squared error"][:2]
+    whole = [row for row in found.rows if row.column is None]
+    first = [row for row in whole if row.measure == whole[0].measure][:2]
     drawn = bars(
         (row.method, row.value, f"{row.value:.4g}", "ours" if i == 0 else "plain")
-        for i, row in enumerate(errors)
+        for i, row in enumerate(first)
     )
     return Section("", f"{paragraph(found.verdict, 'verdict')}{drawn}{_bars_caption(context)}")
 
 
 def _bars_caption(context: Context) -> str:
     unit = "on a scale of 0 to 1" if context.model.kind_.support == "unit" else "standardised"
-    words = f"Squared error per value, {unit}. Shorter is better."
+    measure = context.comparison.rows[0].measure
+    words = f"{measure.capitalize()} per value, {unit}. Shorter is better."
+    if measure == "error":
+        words = "Error per value: of a number squared and standardised, of a category the share "
+        words += "that is wrong. Shorter is better."
     return paragraph(words, "caption")
 
 
 def summary(context: Context) -> Section:
     """What the model is, and what it was shown."""
     model = context.model
-    rows = f"{len(context.x):,} {_rows(context)}"
+    rows = f"{len(context):,} {_rows(context)}"
     values = int(np.prod(model.model_.shape))
     numbers = model.latent_dim_ * int(np.prod(model.model_.grid, dtype=int))
     pairs = [
@@ -118,12 +124,15 @@ def reconstructions(context: Context) -> Section:
     """What comes back through the code, beside what PCA gives back."""
     if context.model.kind_.kind == "images":
         return _images(context)
-    ours, plain = context.rebuilt(context.some)
-    x = context.x[context.some]
-    variance = x.var(0, correction=0).clamp(min=1e-12)
-    lost = [((rebuilt - x).square().mean(0) / variance).cpu().numpy() for rebuilt in (ours, plain)]
+    batch = context.rows(context.some)
+    wrong = [
+        errors(context.model, rebuilt, batch).sum(0)
+        for rebuilt in (*context.rebuilt(batch), mean_rebuilt(context.model, batch))
+    ]
+    lost = [(found / wrong[2].clamp(min=1e-12)).cpu().numpy() for found in wrong[:2]]
     drawing = plot.columns(context.columns, *lost)
-    words = "What is lost of each column: 0 is a perfect copy, 1 is no better than its mean."
+    words = "What is lost of each column: 0 is a perfect copy, 1 is no better than "
+    words += f"{mean_name(context.model)}."
     if len(context.columns) > plot.MOST_COLUMNS:
         words += f" The {plot.MOST_COLUMNS} columns that PCA finds hardest are drawn."
     drawn = picture(drawing, "Error of each column, ours beside PCA's", context.name, "wide")
@@ -133,8 +142,9 @@ def reconstructions(context: Context) -> Section:
 def _images(context: Context) -> Section:
     rows = context.spread(MOST_PICTURES)
     restore = context.model.kind_.restore
-    ours, plain = (restore(rebuilt) for rebuilt in context.rebuilt(rows))
-    drawing = plot.reconstructions(restore(context.x[rows]), ours, plain)
+    batch = context.rows(rows)
+    ours, plain = (restore(rebuilt) for rebuilt in context.rebuilt(batch))
+    drawing = plot.reconstructions(restore(batch.x), ours, plain)
     words = "Evenly chosen, from those that PCA finds easiest to those that it finds hardest. "
     words += "The differences share one scale: the deeper, the worse."
     drawn = picture(drawing, "Images and their reconstructions", context.name, "wide")
@@ -155,14 +165,14 @@ def map_of_codes(context: Context) -> Section:
 
 def comparison(context: Context) -> Section:
     """Every method under every measure."""
-    rows = context.comparison.rows
+    rows = [row for row in context.comparison.rows if row.column is None]
     measures = list(dict.fromkeys(row.measure for row in rows))
     methods = list(dict.fromkeys(row.method for row in rows))
     cells = {(row.method, row.measure): _with_error(row.value, row.error) for row in rows}
     lines = ([method, *(cells.get((method, m), "–") for m in measures)] for method in methods)
     drawn = table(["method", *measures], lines, emphasised=0)
     words = (
-        f"On {len(context.x):,} rows; ± is one standard error. "
+        f"On {len(context):,} rows; ± is one standard error. "
         "The number after PCA is how many components it keeps, as many as the code has."
     )
     return Section("In numbers", drawn + paragraph(words, "caption"))

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from isthmus.core.linear import principal_components
 from isthmus.core.ranges import positive_ints, share
+from isthmus.core.sparse import SparseRows
 from isthmus.core.types import Batch
 from isthmus.parts.contracts import NETWORKS, Network, Shape
 from isthmus.parts.networks.layers import (
@@ -105,7 +106,11 @@ class LinearPath(nn.Module):
 
     @torch.no_grad()
     def start(
-        self, x: Tensor, params: Tensor, weight: Tensor | None, given: Tensor | None
+        self,
+        x: Tensor | SparseRows,
+        params: Tensor | SparseRows,
+        weight: Tensor | None,
+        given: Tensor | None,
     ) -> Tensor:
         """Fit both directions to rows (n, n_in) and their (n, n_out) params.
 
@@ -124,36 +129,54 @@ class LinearPath(nn.Module):
         whiten = torch.where(alive, 1 / scale.clamp(min=1e-30), torch.zeros_like(scale))
         self.down.zero_()
         self.down[:k] = found.axes * (whiten * spread)[:, None]
-        z = self.centred(x) @ self.down.T
+        z = self.gain * x.matmul(self.down.T) + self.shift @ self.down.T
         mean = params_mean(params, weight)
         if given is None:
-            self.up.copy_(least_squares(z, params - mean, weight))
+            self.up.copy_(least_squares(z, params, mean, weight))
             return mean
         middle = params_mean(given, weight)
-        self.up.copy_(least_squares(torch.cat([z, given - middle], 1), params - mean, weight))
+        read = torch.cat([z, given - middle], 1)
+        self.up.copy_(least_squares(read, params, mean, weight))
         return mean - self.up[:, z.shape[1] :] @ middle
 
 
-def params_mean(params: Tensor, weight: Tensor | None) -> Tensor:
+def params_mean(params: Tensor | SparseRows, weight: Tensor | None) -> Tensor:
     """(n_out,) the mean of params over rows, by weight."""
+    if isinstance(params, SparseRows):
+        return params.mean(weight)
     if weight is None:
         return params.mean(0)
     return (weight / weight.sum()) @ params
 
 
-def least_squares(z: Tensor, targets: Tensor, weight: Tensor | None) -> Tensor:
-    """(n_out, n_z) weights that predict (n, n_out) targets from (n, n_z) codes, barely ridged."""
+def least_squares(
+    z: Tensor, params: Tensor | SparseRows, mean: Tensor, weight: Tensor | None
+) -> Tensor:
+    """(n_out, n_z) weights that predict (n, n_out) params, less their mean, from (n, n_z) codes.
+
+    The codes have no mean; a small ridge keeps those that do not vary at zero.
+    """
     left = z if weight is None else z * (weight / weight.mean()).unsqueeze(1)
     gram = (left.T @ z).double() / len(z)
     gram.diagonal().add_(RIDGE)
-    moment = (left.T @ targets).double() / len(z)
-    solved: Tensor = torch.linalg.solve(gram, moment).T.to(z.dtype)
+    if isinstance(params, SparseRows):
+        moment = params.t_matmul(left).T - left.sum(0).unsqueeze(1) * mean
+    else:
+        moment = left.T @ (params - mean)
+    solved: Tensor = torch.linalg.solve(gram, moment.double() / len(z)).T.to(z.dtype)
     return solved
 
 
 def row_weight(weight: Tensor | None) -> Tensor | None:
     """(B,) from weights per row or per value."""
     return weight if weight is None or weight.ndim == 1 else weight.flatten(1).amax(1)
+
+
+def missing(x: Tensor, weight: Tensor | None, gaps: int) -> Tensor:
+    """(B, gaps) 1 where a value of a row is missing or hidden."""
+    if weight is None or weight.ndim == 1:
+        return x.new_zeros(len(x), gaps)
+    return (weight == 0).flatten(1).to(x.dtype)
 
 
 def automatic_widths(values: int) -> tuple[int, int]:
@@ -192,6 +215,7 @@ class Dense(Network):
         dim: int,
         n_params: int = 1,
         n_given: int = 0,
+        gaps: int = 0,
         widths: str | tuple[int, ...] = "auto",
         activation: str = "gelu",
         normalization: str = "none",
@@ -210,7 +234,8 @@ class Dense(Network):
         share(dropout, "dropout")
         if tied and (n_params != 1 or n_given or n_in != n_out):
             raise ValueError("tied weights need a point code, no conditions, one output a value.")
-        inward = [n_in, *hidden, n_params * dim]
+        self.gaps = 0 if tied else gaps
+        inward = [n_in + self.gaps, *hidden, n_params * dim]
         outward = [dim + n_given, *hidden[::-1], n_out]
         down = [AlignedLinear(a, b) for a, b in pairwise(inward)]
         up: list[nn.Module]
@@ -247,7 +272,8 @@ class Dense(Network):
     def encode(self, x: Tensor, weight: Tensor | None = None) -> Tensor:
         x = x.flatten(1)
         x = x if self.path is None else self.path.centred(x)
-        h: Tensor = self.encoder(x).view(-1, self.n_params, self.dim)
+        shown = torch.cat([x, missing(x, weight, self.gaps)], 1) if self.gaps else x
+        h: Tensor = self.encoder(shown).view(-1, self.n_params, self.dim)
         if self.path is None:
             return h
         linear = self.path.to_code(x).unsqueeze(1)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
+from sklearn.model_selection import KFold, cross_val_predict
+from sklearn.neighbors import KNeighborsClassifier
 
 from isthmus.core.errors import DataError
-
-if TYPE_CHECKING:
-    from isthmus.tasks.autoencoder import Autoencoder
-    from isthmus.tasks.compare import Row
+from isthmus.tasks.autoencoder import Autoencoder
+from isthmus.tasks.compare import OURS, Row
+from isthmus.tasks.plain import plain_codes, plain_name
 
 NEIGHBOURS, FOLDS, MEASURE = 10, 5, "neighbours agree"
 
@@ -33,17 +36,12 @@ def agreement(model: Autoencoder, X: Any, labels: Any) -> list[Row]:
     DataError
         If there are too few rows of each label.
     """
-    import numpy as np
-
-    from isthmus.tasks.compare import Row, plain_name
-
     names = np.asarray([str(label) for label in np.asarray(labels).tolist()])
     if np.unique(names, return_counts=True)[1].min() < 2 or len(np.unique(names)) < 2:
         raise DataError("each label must stand on two rows at least, and there must be two labels.")
-    codes = {"this model": model.transform(X)}
+    codes = {OURS: model.transform(X)}
     if not model.plain_.patch:
-        x = model.kind_.tensor(X).flatten(1)
-        codes[plain_name(model)] = ((x - model.plain_.mean) @ model.plain_.axes.T).numpy()
+        codes[plain_name(model)] = plain_codes(model, model._batch(X)[0]).numpy()
     found = []
     for method, code in codes.items():
         right = _guessed(code, names)
@@ -54,9 +52,6 @@ def agreement(model: Autoencoder, X: Any, labels: Any) -> list[Row]:
 
 def _guessed(codes: Any, names: Any) -> Any:
     """(n,) 1.0 where the neighbours in four fifths of the rows guess the label of a fifth."""
-    from sklearn.model_selection import KFold, cross_val_predict
-    from sklearn.neighbors import KNeighborsClassifier
-
     folds = KFold(min(FOLDS, len(names)), shuffle=True, random_state=0)
     method = KNeighborsClassifier(min(NEIGHBOURS, len(names) - -(-len(names) // FOLDS) - 1))
     return (cross_val_predict(method, codes, names, cv=folds) == names).astype(float)

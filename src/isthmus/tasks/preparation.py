@@ -1,0 +1,87 @@
+"""From the user's rows to a model that is ready to be trained, and to the plain method."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from torch import Tensor
+
+from isthmus.baselines import PCA
+from isthmus.core.linear import principal_components
+from isthmus.core.ranges import positive_int
+from isthmus.core.recipe import Recipe
+from isthmus.core.types import Batch
+from isthmus.data import Modality
+from isthmus.model import Model
+from isthmus.parts import CORRUPTIONS, LIKELIHOODS
+from isthmus.tasks import parameters
+from isthmus.tasks import validation as checks
+from isthmus.tasks.plain import row_weight
+from isthmus.training.surroundings import own_randomness
+
+if TYPE_CHECKING:
+    from isthmus.tasks.autoencoder import Autoencoder
+
+AUTOMATIC_VARIANCE, MOST_AUTOMATIC_DIM = 0.95, 64
+
+
+class Prepared(NamedTuple):
+    """All that a fit begins with."""
+
+    kind: Modality
+    recipe: Recipe
+    batch: Batch
+    model: Model
+    plain: PCA
+
+
+def prepare(estimator: Autoencoder, X: Any, sample_weight: Any, seed: int) -> Prepared:
+    """Learn the schema of X, choose what the recipe left open, build the model.
+
+    Raises
+    ------
+    DataError, SpecError
+        If X or a parameter of the estimator cannot be used.
+    """
+    recipe = parameters.recipe_of(estimator)
+    kind, X, n = checks.checked_for_fit(estimator, X)
+    weight = checks.weights_of(sample_weight, n)
+    kind.fit(X, weight)
+    checks.count_features(estimator, kind)
+    recipe = checks.suited(recipe, kind)
+    likelihood = LIKELIHOODS.build(recipe.likelihood, shape=kind.shape)
+    kind.suit(likelihood.support)
+    batch = checks.distinct(kind.batch(X), weight)
+    shown = likelihood.embed(batch.x, batch.weight)
+    rows = row_weight(batch.weight)
+    hidden = batch.weight is not None and batch.weight.ndim > 1
+    gaps = hidden or any(CORRUPTIONS.build(p.corruption).hides for p in recipe.phases)
+    with own_randomness(seed):
+        model = _built(estimator, recipe, kind.shape, shown, rows, gaps)
+    patch = model.network.stride if model.grid else 0
+    fitted_by = batch.weight if shown.shape == batch.x.shape else rows
+    return Prepared(kind, recipe, batch, model, PCA.fit(shown, model.dim, fitted_by, patch))
+
+
+def _built(
+    estimator: Autoencoder,
+    recipe: Recipe,
+    shape: tuple[int, ...],
+    shown: Tensor,
+    weight: Tensor | None,
+    gaps: bool,
+) -> Model:
+    if estimator.encoder is None and estimator.decoder is None:
+        dim = _chosen_dim(estimator.latent_dim, shown, weight)
+        return Model(recipe, shape, dim, gaps=gaps)
+    network = checks.own_network(estimator.encoder, estimator.decoder, recipe, shape)
+    checks.check_own_dim(estimator.latent_dim, network.dim)
+    return Model(recipe, shape, network.dim, network=network, gaps=gaps)
+
+
+def _chosen_dim(asked: Any, shown: Tensor, weight: Tensor | None) -> int:
+    if asked != "auto":
+        return positive_int(asked, "latent_dim")
+    found = principal_components(shown.flatten(1), MOST_AUTOMATIC_DIM, weight)
+    share = found.variance.cumsum(0) / found.total_variance.clamp(min=1e-30)
+    return min(len(share), 1 + int((share < AUTOMATIC_VARIANCE).sum()))
