@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -83,22 +84,43 @@ class Model(nn.Module):
         parts = (self.network, self.likelihood, self.code)
         return all(part.starts_plain for part in parts)
 
-    def forward(self, target: Batch, seen: Batch | None = None) -> Step:
-        """One pass: what is seen is encoded, what is decoded is held against the target."""
+    def forward(
+        self, target: Batch, seen: Batch | None = None, samples: int = 1, pulled: bool = False
+    ) -> Step:
+        """One pass: what is seen is encoded, what is decoded is held against the target.
+
+        Parameters
+        ----------
+        target, seen : Batch
+        samples : int
+            Draws of the code for each row; the step then has so many times the rows.
+        pulled : bool
+            Whether the step is to know ``pull``.
+        """
         seen = without_gaps(target if seen is None else seen)
         target = without_gaps(target)
-        coded = self.coded(seen.x, seen.weight)
+        shown, weight = self._shown(seen.x, seen.weight)
+        if pulled:
+            shown = shown.detach().requires_grad_()
+        h = self.network.encode(shown, weight)
+        coded: Coded = self.code(h if samples == 1 else h.repeat(samples, *[1] * (h.ndim - 1)))
+        target = target if samples == 1 else target.repeated(samples)
         params = self.network.decode(with_given(coded.z, target.given), target.x)
         costs = self.likelihood.nll(params, target.x)
         if target.weight is not None:
             costs = costs * like(target.weight, costs)
-        return Step(target, seen, coded, params, costs)
+        pull = partial(derived, coded.mean, shown) if pulled else None
+        return Step(target, seen, coded, params, costs, pull)
+
+    def _shown(self, x: Tensor, weight: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """What the network gets: rows as the likelihood shows them, and a weight for each value."""
+        if weight is not None and weight.ndim == x.ndim:
+            weight = weight.expand_as(x)
+        return self.likelihood.embed(x, weight), weight
 
     def outputs(self, x: Tensor, weight: Tensor | None = None) -> Tensor:
         """(B, n_params, dim, *grid) what the encoder says of rows without gaps."""
-        if weight is not None and weight.ndim == x.ndim:
-            weight = weight.expand_as(x)
-        return self.network.encode(self.likelihood.embed(x, weight), weight)
+        return self.network.encode(*self._shown(x, weight))
 
     def coded(self, x: Tensor, weight: Tensor | None = None) -> Coded:
         """What the code makes of rows without gaps."""
@@ -232,6 +254,11 @@ class Model(nn.Module):
             return torch.cat(blocks) if len(blocks) > 1 else blocks[0]
         finally:
             self.train(training)
+
+
+def derived(of: Tensor, by: Tensor, direction: Tensor) -> tuple[Tensor, ...]:
+    """``direction`` times the derivative of a tensor by another, itself differentiable."""
+    return torch.autograd.grad(of, by, direction, create_graph=True)
 
 
 def with_given(z: Tensor, given: Tensor | None) -> Tensor:

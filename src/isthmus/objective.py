@@ -37,6 +37,7 @@ class Objective(nn.Module):
         self.penalties = nn.ModuleDict(
             {penalty.kind: PENALTIES.build(penalty) for penalty in phase.penalties}
         )
+        self.pulled = any(PENALTIES[penalty.kind].pulls for penalty in phase.penalties)  # type: ignore[attr-defined]
         self.values = math.prod(model.shape)
 
     def start(self, latents: Tensor) -> None:
@@ -47,7 +48,7 @@ class Objective(nn.Module):
 
     def forward(self, batch: Batch) -> Loss:
         """The loss of one batch, per value, and its terms."""
-        step = self._step(batch)
+        step = self._step(batch, self.pulled)
         n_values = self.values * len(step.target.x)
         whole = step.costs.numel() == n_values
         nll = step.costs.mean() if whole else step.costs.sum() / n_values
@@ -69,14 +70,12 @@ class Objective(nn.Module):
             total = total + penalty.weight * value
         return Loss(total, parts)
 
-    def _step(self, batch: Batch) -> Step:
+    def _step(self, batch: Batch, pulled: bool = False) -> Step:
         """One pass, with as many draws of the code for each row as the phase asks for."""
         seen, target = self.corruption(batch)
         if self.by_rows and row_weight(batch) is not None:
             seen, target = seen._replace(weight=None), target._replace(weight=None)
-        if self.samples > 1:
-            seen, target = seen.repeated(self.samples), target.repeated(self.samples)
-        step: Step = self.model(target, seen)
+        step: Step = self.model(target, seen, self.samples, pulled)
         return step
 
     def _rows(self, step: Step) -> Tensor:

@@ -44,7 +44,7 @@ def built(kind: str, model: Model, batch: Batch) -> nn.Module:
 
 def value(kind: str, model: Model, batch: Batch) -> tuple[Tensor, Step]:
     penalty = built(kind, model, batch)
-    step = model(batch)
+    step = model(batch, pulled=True)
     return penalty(model, step), step
 
 
@@ -74,7 +74,7 @@ def test_a_penalty_moves_the_model(kind: str, code: str) -> None:
 def test_a_penalty_leaves_the_state_of_the_model_alone(kind: str, code: str) -> None:
     made, rows = model(code), batch()
     penalty = built(kind, made, rows)
-    step = made(rows)
+    step = made(rows, pulled=True)
     before = {name: buffer.clone() for name, buffer in made.named_buffers()}
     penalty(made, step)
     assert all(module.training for module in made.modules())
@@ -174,7 +174,7 @@ def test_small_codes_are_no_way_out(kind: str) -> None:
         for parameter in encoders(made)[-2:]:
             parameter.data *= factor
         torch.manual_seed(1)
-        values.append(penalty(made, made(rows)))
+        values.append(penalty(made, made(rows, pulled=True)))
     torch.testing.assert_close(*values, rtol=1e-3, atol=1e-5)
 
 
@@ -187,7 +187,7 @@ def test_l1_is_the_mean_absolute_code_in_units_of_its_spread() -> None:
 def test_random_projections_find_the_norm_of_the_derivative() -> None:
     made, rows = model("point").eval(), batch()
     penalty = built("contractive", made, rows)
-    step = made(rows)
+    step = made(rows, pulled=True)
     with torch.no_grad():
         found = torch.stack([penalty(made, step).mean() for _ in range(400)])
     error = float(found.std()) / len(found) ** 0.5
@@ -197,7 +197,7 @@ def test_random_projections_find_the_norm_of_the_derivative() -> None:
 def test_draws_of_the_prior_have_no_discrepancy_and_others_have_one() -> None:
     penalty = PENALTIES.build("mmd")
     made, rows = model("point"), batch(500)
-    step = made(rows)
+    step = made(rows, pulled=True)
 
     def discrepancy(z: Tensor) -> float:
         return float(penalty(made, step._replace(code=step.code._replace(z=z))))
@@ -214,7 +214,7 @@ def test_critic_and_encoder_learn_nothing_from_what_teaches_the_other() -> None:
 
     def gradients(of: list[nn.Parameter], codes_stand_still: bool = False) -> list[Tensor]:
         torch.manual_seed(1)
-        step = made(rows)
+        step = made(rows, pulled=True)
         if codes_stand_still:
             step = step._replace(code=step.code._replace(z=step.code.z.detach()))
         return list(torch.autograd.grad(penalty(made, step).sum(), of))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple, cast
 
 import torch
@@ -79,6 +80,9 @@ class Step(NamedTuple):
     """(B, *params) what the decoder said, as the likelihood reads it."""
     costs: Tensor
     """(B, *shape) nats, already weighed."""
+    pull: Callable[[Tensor], tuple[Tensor, ...]] | None = None
+    """What (B, dim, *grid), times the derivative of the mean of the code by what the network
+    sees of x, gives: (B, *inputs). Only where it is asked for."""
 
     @property
     def nll(self) -> Tensor:

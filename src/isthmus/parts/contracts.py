@@ -175,6 +175,8 @@ class Penalty(nn.Module, ABC):
     """
 
     weight: float
+    pulls: ClassVar[bool] = False
+    """Whether it needs ``step.pull``, which ``torch.vmap`` does not know."""
 
     @abstractmethod
     def forward(self, model: nn.Module, step: Step) -> Tensor:

@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call, vjp
 from torch.nn import functional as F
 
 from isthmus.core.ranges import number, positive_ints
@@ -74,27 +73,17 @@ class Contractive(Penalty):
         Nats per value of x and squared unit of the norm, averaged over the values of the code.
     """
 
+    pulls = True
+
     def __init__(self, weight: float = 0.1) -> None:
         super().__init__()
         self.weight = number(weight, "weight")
 
     def forward(self, model: nn.Module, step: Step) -> Tensor:
-        parts: Any = model
-        x, weight = step.seen[:2]
-        if weight is not None and weight.ndim == x.ndim:
-            weight = weight.expand_as(x)
-
-        def code(shown: Tensor) -> Tensor:
-            mean: Tensor = parts.code(parts.network.encode(shown, weight)).mean
-            return mean
-
-        training = model.training
-        model.eval()
-        pulled: Any = vjp(code, parts.likelihood.embed(x, weight))
-        mean, pull = pulled
-        sign = torch.where(torch.rand_like(mean) < 0.5, -1.0, 1.0)
-        (moved,) = pull(sign / spread(mean, step.target))
-        model.train(training)
+        assert step.pull is not None
+        mean = step.code.mean
+        sign = 2 * torch.bernoulli(torch.full_like(mean, 0.5)) - 1
+        (moved,) = step.pull(sign / spread(mean, step.target))
         norm: Tensor = moved.square().flatten(1).sum(1) / mean[0].numel()
         return norm
 
@@ -120,14 +109,25 @@ class Discrepancy(Penalty):
     def forward(self, model: nn.Module, step: Step) -> Tensor:
         z, drawn, weight = beside_draws(model, step)
         every = -(-len(z) // MOST_CODES)
-        z, drawn, weight = z[::every], drawn[::every], weight[::every]
-        usual = squared_distances(drawn, drawn).mean().clamp(min=1e-12)
+        z, drawn = z[::every], drawn[::every]
+        apart = squared_distances(drawn, drawn)
+        usual = apart.mean().clamp(min=1e-12)
+        alike = kernel(squared_distances(z, z) / usual)
+        across = kernel(squared_distances(z, drawn) / usual)
+        among_draws = among(kernel(apart / usual))
+        if weight is None:
+            return among(alike) + among_draws - 2 * across.mean()
+        weight = weight[::every] / weight[::every].sum().clamp(min=1e-12)
         pairs = weight.unsqueeze(1) * weight
         pairs = pairs - pairs.diag().diag()
-        among_codes = (kernel(z, z, usual) * pairs).sum() / pairs.sum().clamp(min=1e-12)
-        among_draws = (kernel(drawn, drawn, usual).sum() - len(z)) / max(1, len(z) * (len(z) - 1))
-        across = (kernel(z, drawn, usual).mean(1) * weight).mean() / weight.mean().clamp(min=1e-12)
-        return among_codes + among_draws - 2 * across
+        among_codes = (alike * pairs).sum() / pairs.sum().clamp(min=1e-12)
+        return among_codes + among_draws - 2 * (across.mean(1) * weight).sum()
+
+
+def among(alike: Tensor) -> Tensor:
+    """() the mean of (n, n) likenesses, each of which is 1 with itself, over all other pairs."""
+    n = len(alike)
+    return (alike.sum() - n) / max(1, n * (n - 1))
 
 
 def squared_distances(a: Tensor, b: Tensor) -> Tensor:
@@ -136,29 +136,28 @@ def squared_distances(a: Tensor, b: Tensor) -> Tensor:
     return (sizes - 2 * a @ b.T).clamp(min=0)
 
 
-def kernel(a: Tensor, b: Tensor, usual: Tensor) -> Tensor:
-    """(n, m) how alike (n, dim) and (m, dim) are, 0 to 1, over all scales."""
-    distances = squared_distances(a, b) / usual
-    return sum((scale / (scale + distances) for scale in SCALES), 0 * distances) / len(SCALES)
+def kernel(distances: Tensor) -> Tensor:
+    """How alike what lies so far apart is, 0 to 1, over all scales."""
+    return torch.stack([scale / (scale + distances) for scale in SCALES]).mean(0)
 
 
-def beside_draws(model: nn.Module, step: Step) -> tuple[Tensor, Tensor, Tensor]:
+def beside_draws(model: nn.Module, step: Step) -> tuple[Tensor, Tensor, Tensor | None]:
     """Codes and as many draws of their prior, (B * positions, dim) each, and (B * positions,)
-    weights of the codes.
+    weights of the codes, if they have any.
     """
     parts: Any = model
     z = step.code.z
     with torch.no_grad():
         drawn = parts.code.sample(len(z), tuple(z.shape[2:])).to(z.dtype)
     weight = row_weight(step.target.weight)
-    weight = torch.ones_like(z.flatten(1)[:, 0]) if weight is None else weight
-    weight = weight.to(z.dtype).repeat_interleave(z[0, 0].numel())
+    if weight is not None:
+        weight = weight.to(z.dtype).repeat_interleave(z[0, 0].numel())
     return positions(z), positions(drawn), weight
 
 
 def positions(z: Tensor) -> Tensor:
     """(B, dim, *grid) to (B * positions, dim)."""
-    return z.reshape(*z.shape[:2], -1).transpose(1, 2).flatten(0, 1)
+    return z if z.ndim == 2 else z.flatten(2).transpose(1, 2).flatten(0, 1)
 
 
 @PENALTIES.register("adversary")
@@ -189,7 +188,15 @@ class Adversary(Penalty):
 
     def forward(self, model: nn.Module, step: Step) -> Tensor:
         z, drawn, _ = beside_draws(model, step)
-        still = {name: p.detach() for name, p in self.critic.named_parameters()}
-        deceived = F.softplus(-functional_call(self.critic, still, z))
+        deceived = F.softplus(-self.still(z))
         told = F.softplus(self.critic(z.detach())) + F.softplus(-self.critic(drawn))
         return (deceived + told).view(len(step.code.z), -1).mean(1)
+
+    def still(self, z: Tensor) -> Tensor:
+        """(n, 1) what the critic says, without learning from it."""
+        for layer in self.critic:
+            if isinstance(layer, nn.Linear):
+                z = F.linear(z, layer.weight.detach(), layer.bias.detach())
+            else:
+                z = layer(z)
+        return z

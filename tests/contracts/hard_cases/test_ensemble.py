@@ -23,7 +23,8 @@ GIVEN = frozenset({"shape", "params", "dim", "n_params", "n_given", "gaps"})
 
 
 def phase(corruption: str = "none") -> Phase:
-    return Phase(corruption=spec(corruption), penalties=tuple(map(spec, PENALTIES)))
+    stacked = [kind for kind in PENALTIES if not PENALTIES[kind].pulls]  # type: ignore[attr-defined]
+    return Phase(corruption=spec(corruption), penalties=tuple(map(spec, stacked)))
 
 
 def members(network: Spec, code: str, likelihood: Spec, phase: Phase, x: Tensor) -> list[nn.Module]:
