@@ -59,7 +59,7 @@ class Objective(nn.Module):
             parts["rate"] = rate.detach()
             total = total + self.beta * rate
         if self.by_rows:
-            total = lowest(self._rows(step), self.trim, row_weight(batch)).mean() / self.values
+            total = lowest(self._rows(step), self.trim, of_rows(batch)).mean() / self.values
         if self.model.code.has_aux:
             total = total + weighed(step.code.aux, step.target).mean() / self.values
         for name, penalty in self.penalties.items():
@@ -73,7 +73,7 @@ class Objective(nn.Module):
     def _step(self, batch: Batch, pulled: bool = False) -> Step:
         """One pass, with as many draws of the code for each row as the phase asks for."""
         seen, target = self.corruption(batch)
-        if self.by_rows and row_weight(batch) is not None:
+        if self.by_rows and of_rows(batch) is not None:
             seen, target = seen._replace(weight=None), target._replace(weight=None)
         step: Step = self.model(target, seen, self.samples, pulled)
         return step
@@ -103,7 +103,7 @@ class Objective(nn.Module):
                 error = error * like(target.weight, error)
             errors = error.flatten(1).sum(1).view(self.samples, -1).mean(0)
             found = torch.stack([self._rows(step), errors], 1) / self.values
-            weight = row_weight(batch) if self.by_rows else None
+            weight = of_rows(batch) if self.by_rows else None
             return found if weight is None else found * weight.unsqueeze(1)
 
         self.corruption.eval()
@@ -128,13 +128,12 @@ def lowest(rows: Tensor, trim: float, weight: Tensor | None = None) -> Tensor:
     return rows[kept] * weight[kept]
 
 
-def row_weight(batch: Batch) -> Tensor | None:
+def of_rows(batch: Batch) -> Tensor | None:
     """(B,) weights of rows, where a batch has these and none of values."""
     return batch.weight if batch.weight is not None and batch.weight.ndim == 1 else None
 
 
 def weighed(rows: Tensor, batch: Batch) -> Tensor:
     """(B,) rows times their weight; a row is as heavy as its heaviest value."""
-    if batch.weight is None:
-        return rows
-    return rows * (batch.weight if batch.weight.ndim == 1 else batch.weight.flatten(1).amax(1))
+    weight = batch.row_weight
+    return rows if weight is None else rows * weight

@@ -40,15 +40,15 @@ def test_a_model_that_learned_more_than_pca_is_said_to_be_better(trained: Autoen
 
 def test_the_figures_are_those_of_scikit_learn(trained: Autoencoder) -> None:
     errors = found(compare(trained, NEW))
-    unit = trained.kind_.scale.mean()
-    pca = PCA(4).fit(TRAIN)
+    unit = trained.kind_.scale
+    pca = PCA(4).fit(TRAIN / unit)
 
     def per_row(rebuilt: Any) -> Any:
         return (((NEW - rebuilt) / unit) ** 2).mean(1)
 
     rebuilt = {
         "this model": trained.reconstruct(NEW),
-        "PCA (4)": pca.inverse_transform(pca.transform(NEW)),
+        "PCA (4)": pca.inverse_transform(pca.transform(NEW / unit)) * unit,
         "the mean": TRAIN.mean(0),
     }
     for method, rows in rebuilt.items():

@@ -10,6 +10,7 @@ import pytest
 from numpy.testing import assert_allclose
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
+from sklearn.preprocessing import StandardScaler
 
 from isthmus import Autoencoder, spec
 from isthmus.core.errors import DataError, ShapeError
@@ -88,7 +89,7 @@ def test_bernoulli_takes_values_from_zero_to_one_as_probabilities() -> None:
 
 
 def test_the_automatic_dimension_is_what_pca_needs_for_95_per_cent() -> None:
-    shares = PCA().fit(X).explained_variance_ratio_.cumsum()
+    shares = PCA().fit(StandardScaler().fit_transform(X)).explained_variance_ratio_.cumsum()
     assert Autoencoder(epochs=1, network=SMALL).fit(X).latent_dim_ == 1 + (shares < 0.95).sum()
     noise = np.random.default_rng(0).normal(size=(300, 100))
     assert Autoencoder(epochs=1, network=SMALL).fit(noise).latent_dim_ == 64

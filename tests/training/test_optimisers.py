@@ -49,7 +49,7 @@ def take_steps(module: nn.Module, made: list[Optimiser], n: int, first: int) -> 
 def test_every_optimiser_trains_below_the_start(name: str) -> None:
     ae = Autoencoder(
         4, epochs=15, batch_size=16, network=spec("mlp", widths=(32,)), optimizer=name
-    ).fit(load_digits().data[:600])
+    ).fit(load_digits().images[:600])
     assert ae.kept_ == "trained"
     assert ae.validation_["trained"] < 0.95 * ae.validation_["start"]
     assert ae.history_[-1]["train"] < ae.history_[0]["train"]

@@ -32,6 +32,13 @@ class Batch(NamedTuple):
         """The batch with ``clean`` in place of x, where there is one."""
         return self if self.clean is None else self._replace(x=self.clean)
 
+    @property
+    def row_weight(self) -> Tensor | None:
+        """(B,) the weight of rows: that of the heaviest value, where values have their own."""
+        if self.weight is None or self.weight.ndim == 1:
+            return self.weight
+        return self.weight.flatten(1).amax(1)
+
     def rows(self, index: Tensor) -> Batch:
         """The batch of the rows with these numbers, (b,)."""
         x = self.x.index_select(0, index)

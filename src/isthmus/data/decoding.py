@@ -29,6 +29,11 @@ KEPT_MODES = {"L", "LA", "RGB", "RGBA", "I;16", "F"}
 MOST_THREADS = 8
 FEWEST_FILES, SMALLEST_FILE = 32, 8192
 """Files, and bytes in the first of them, from which threads pay."""
+FEW_PIXELS, MOST_PIXELS_A_BYTE = 1 << 24, 2048
+"""Pixels that any file may have; more, only as it is large: else a few damaged bytes take seconds
+and a gigabyte. No real image of that size says less of its pixels."""
+MOST_SCANS, QUICK_PIXELS = 100, 1 << 20
+"""Times that a JPEG file may go over its pixels, where there are many: it needs about ten."""
 AHEAD = 1024
 """Files that are asked for at a time."""
 
@@ -48,7 +53,8 @@ def read_image(path: Path) -> Array:
     Raises
     ------
     DataError
-        If it is missing, damaged, cut short, or larger than Pillow's limit.
+        If it is missing, damaged, cut short, larger than Pillow's limit, or says that it is far
+        larger than so small a file can be.
     """
     with _silence():
         return _read(path)
@@ -130,9 +136,20 @@ def _formats() -> list[str]:
 
 
 def _check_size(image: Image.Image, path: Path) -> None:
-    limit = Image.MAX_IMAGE_PIXELS
-    if limit is not None and image.width * image.height > limit:
+    limit, pixels = Image.MAX_IMAGE_PIXELS, image.width * image.height
+    if limit is None:
+        return
+    if pixels > limit:
         raise _too_large(path)
+    if pixels > max(FEW_PIXELS, MOST_PIXELS_A_BYTE * _size(path)):
+        raise DataError(
+            f"{path} says that it has {pixels:,} pixels, in {_size(path):,} bytes: it is damaged, "
+            "or nearly empty. Save it at a lower resolution."
+        )
+    if pixels > QUICK_PIXELS and image.format in ("JPEG", "MPO"):
+        scans = path.read_bytes().count(b"\xff\xda")
+        if scans > MOST_SCANS:
+            raise DataError(f"{path} has {scans:,} scans, no image needs so many. Is it damaged?")
 
 
 def _too_large(path: Path) -> DataError:

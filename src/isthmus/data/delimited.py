@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
+import os
+from collections import Counter
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pacsv
 
@@ -15,7 +18,10 @@ from isthmus.data.arrays import listed
 
 DELIMITERS = (",", ";", "\t")
 MISSING = ("", "?", "NA", "N/A", "n/a", "NaN", "nan", "-nan", "NULL", "null", "None", "#N/A")
-SAMPLE_BYTES, SAMPLE_LINES = 1 << 20, 200
+SAMPLE_BYTES, SAMPLE_LINES, FEWEST_LINES = 1 << 20, 200, 2
+LONGEST_LINE = 1 << 26
+"""Bytes: longer lines are no rows of a table."""
+BOMS_OF_WIDE = (b"\xff\xfe", b"\xfe\xff")
 
 
 class Layout(NamedTuple):
@@ -44,25 +50,36 @@ def read_delimited(path: Path) -> tuple[Any, list[str] | None]:
     """
     layout = _layout(path)
     names = layout.names or [str(j) for j in range(layout.n_columns)]
-    quotes = _count_quotes(path)
+    quotes, longest = _scan(path)
     if quotes % 2:
         raise DataError(f"{path} ends within quotation marks. Is it cut short or damaged?")
     try:
-        table = pacsv.read_csv(
-            path,
-            read_options=pacsv.ReadOptions(column_names=names, skip_rows=layout.n_skipped),
-            parse_options=pacsv.ParseOptions(
-                delimiter=layout.delimiter, newlines_in_values=quotes > 0
-            ),
-            convert_options=pacsv.ConvertOptions(
-                null_values=MISSING, strings_can_be_null=True, decimal_point=layout.decimal
-            ),
-        )
+        with pa.OSFile(os.fsencode(path)) as file:
+            table = pacsv.read_csv(
+                file,
+                read_options=pacsv.ReadOptions(
+                    column_names=names,
+                    skip_rows=layout.n_skipped,
+                    block_size=max(SAMPLE_BYTES, longest + 1),
+                ),
+                parse_options=pacsv.ParseOptions(
+                    delimiter=layout.delimiter, newlines_in_values=quotes > 0
+                ),
+                convert_options=pacsv.ConvertOptions(
+                    null_values=MISSING, strings_can_be_null=True, decimal_point=layout.decimal
+                ),
+            )
     except pa.ArrowException as error:
         reason = " ".join(str(error).split())
+        if "straddling" in reason:
+            reason = f"a row is longer than {SAMPLE_BYTES:,} bytes, over several lines"
         raise DataError(
             f"{path} cannot be read as separated values: {reason}. Is it cut short or damaged?"
         ) from error
+    coded = [n for n, kind in zip(names, table.schema.types, strict=True) if "binary" in str(kind)]
+    if coded:
+        where = listed([f"'{name}'" for name in coded])
+        raise DataError(f"{path} is not in UTF-8, in column {where}. Save it in UTF-8.")
     if layout.names is None:
         return table, None
     if names[0] == "":
@@ -71,24 +88,27 @@ def read_delimited(path: Path) -> tuple[Any, list[str] | None]:
 
 
 def _layout(path: Path) -> Layout:
-    lines = _first_lines(path)
+    lines, n_blank = _first_lines(path)
     try:
         rated = [(_rate(lines, delimiter), -i) for i, delimiter in enumerate(DELIMITERS)]
         delimiter = DELIMITERS[-max(rated)[1]]
         reader = csv.reader(lines, delimiter=delimiter)
         first = next(row for row in reader if row)
-        n_skipped = reader.line_num
+        n_skipped = n_blank + reader.line_num
         rest = [row for row in reader if row]
     except csv.Error as error:
-        raise DataError(f"{path} cannot be read as separated values: {error}.") from error
+        reason = str(error)
+        if "field limit" in reason:
+            reason = f"a cell is longer than {csv.field_size_limit():,} characters"
+        raise DataError(f"{path} cannot be read as separated values: {reason}.") from error
     later = [row for row in rest if len(row) == len(first)]
     names = [cell.strip() for cell in first] if _is_header(first, later[:1]) else None
     if names is None:
-        n_skipped = 0
+        n_skipped = n_blank
     elif not rest:
         raise EmptyError(f"{path} has a header and no rows.")
     else:
-        twice = sorted({f"'{name}'" for name in names if names.count(name) > 1})
+        twice = sorted(f"'{name}'" for name, n in Counter(names).items() if n > 1)
         if twice:
             raise DataError(f"{path} has more than one column called {listed(twice)}. Rename them.")
     cells = [cell for row in (first, *later) for cell in row]
@@ -96,35 +116,75 @@ def _layout(path: Path) -> Layout:
     return Layout(delimiter, decimal, names, len(first), n_skipped)
 
 
-def _first_lines(path: Path) -> list[str]:
-    """Up to some hundred whole lines from the start of the file."""
+def _first_lines(path: Path) -> tuple[list[str], int]:
+    """Up to some hundred whole lines, and how many blank ones stand before them."""
     with path.open("rb") as file:
         data = file.read(SAMPLE_BYTES)
+        while data.count(b"\n") < FEWEST_LINES and len(data) < 2 * LONGEST_LINE:
+            further = file.read(len(data))
+            if not further:
+                break
+            data += further
         more = bool(file.read(1))
+    if data.startswith(BOMS_OF_WIDE):
+        raise DataError(f"{path} is in UTF-16 or UTF-32. Save it in UTF-8.")
     if b"\0" in data:
-        raise DataError(f"{path} is not a text file. Save it as comma-separated values in UTF-8.")
-    whole = data[: data.rfind(b"\n") + 1] if more and b"\n" in data else data
+        raise _no_text(path)
+    if more and data.count(b"\n") < FEWEST_LINES:
+        raise _line_too_long(path)
     try:
-        text = whole.decode("utf-8-sig")
+        text = (data[: data.rfind(b"\n") + 1] if more else data).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise DataError(f"{path} is not in UTF-8 ({error.reason}). Save it in UTF-8.") from error
     if not text.strip():
         raise EmptyError(f"{path} is empty.")
-    return io.StringIO(text, newline=None).readlines()[:SAMPLE_LINES]
+    lines = io.StringIO(text, newline=None).readlines()
+    n_blank = next(i for i, line in enumerate(lines) if line.strip())
+    return lines[n_blank : n_blank + SAMPLE_LINES], n_blank
+
+
+def _no_text(path: Path) -> DataError:
+    return DataError(f"{path} is not a text file. Save it as comma-separated values in UTF-8.")
+
+
+def _line_too_long(path: Path) -> DataError:
+    return DataError(
+        f"{path} has a line of more than {LONGEST_LINE >> 20} MiB, too long for a row. Is it a "
+        "table, or damaged?"
+    )
 
 
 def _rate(lines: list[str], delimiter: str) -> tuple[bool, bool, float, int]:
     """How well a delimiter explains the first lines: it splits them, equally, into numbers."""
-    rows = [row for row in csv.reader(lines[:20], delimiter=delimiter) if row]
+    try:
+        rows = [row for row in csv.reader(lines[:20], delimiter=delimiter) if row]
+    except csv.Error:  # a cell too long to be one
+        return False, False, 0.0, 0
     cells = [cell for row in rows for cell in row]
     splits = len(rows[0]) > 1
     equal = splits and {len(row) for row in rows} == {len(rows[0])}
     return equal, splits, sum(map(_is_number, cells)) / len(cells), len(rows[0])
 
 
-def _count_quotes(path: Path) -> int:
+def _scan(path: Path) -> tuple[int, int]:
+    """How many quotation marks there are, and the bytes of the longest line."""
+    quotes = longest = begun = 0
     with path.open("rb") as file:
-        return sum(part.count(b'"') for part in iter(lambda: file.read(1 << 22), b""))
+        while part := file.read(1 << 22):
+            if b"\0" in part:
+                raise _no_text(path)
+            quotes += part.count(b'"')
+            ends = np.flatnonzero(np.frombuffer(part, np.uint8) == ord("\n"))
+            if len(ends):
+                within = int(np.diff(ends).max(initial=0))
+                longest = max(longest, begun + int(ends[0]) + 1, within)
+                begun = len(part) - int(ends[-1]) - 1
+            else:
+                begun += len(part)
+            longest = max(longest, begun)
+            if longest > LONGEST_LINE:
+                raise _line_too_long(path)
+    return quotes, longest
 
 
 def _is_header(first: list[str], second: list[list[str]]) -> bool:

@@ -6,6 +6,7 @@ Arrow and Pillow are imported where they are used: they take time that other use
 from __future__ import annotations
 
 import difflib
+import os
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -18,13 +19,13 @@ from isthmus.core.errors import ColumnsError, DataError, EmptyError, nearest
 from isthmus.data.arrays import listed
 from isthmus.data.contracts import Array
 from isthmus.data.frames import to_objects
-from isthmus.data.scipy_sparse import is_sparse
+from isthmus.data.memory import check_memory
+from isthmus.data.scipy_sparse import check_sides, is_sparse
 
 TABLE_ENDINGS = (".csv", ".tsv", ".parquet", ".arrow", ".feather")
 ARRAY_ENDINGS = (".npy", ".npz")
 IMAGE_ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif")
 SPARSE_PARTS = {"format", "shape", "data"}
-MOST_COLUMNS = 2**31
 READABLE = f"{', '.join(TABLE_ENDINGS + ARRAY_ENDINGS)}, or a folder of images"
 
 
@@ -79,7 +80,8 @@ def read(path: str | Path, kind: str | None = None, labels: str | None = None) -
             raise EmptyError(f"{path} is empty.")
         loaded = READERS[ending](path, labels)
     else:
-        raise DataError(f"cannot read '{ending}' files. Give {READABLE}.")
+        what = f"'{ending}' files" if ending else f"{path}, which has no ending"
+        raise DataError(f"cannot read {what}. Give {READABLE}.")
     if labels is not None and loaded.labels is None:
         loaded = _set_apart(loaded, labels, path)
     if not loaded.X.shape[0]:
@@ -150,13 +152,28 @@ def _without_names(table: Any) -> Array:
 
 
 def _read_parquet(path: Path, labels: str | None) -> Loaded:
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
     def load() -> Any:
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            return file.read()
+        with pa.OSFile(os.fsencode(path)) as source:
+            file = pq.ParquetFile(source, page_checksum_verification=True)
+            rows = file.metadata.num_rows
+            check_memory(rows * sum(map(_least_bits, file.schema_arrow.types)) // 8, path)
+            table = file.read()
+        if table.num_columns and table.num_rows != rows:
+            raise ValueError(f"it says that it has {rows:,} rows, and has {table.num_rows:,}")
+        return table
 
     return _named(_guarded(path, load, "a Parquet file"), path)
+
+
+def _least_bits(type_: Any) -> int:
+    """What a value of an Arrow type takes at least."""
+    try:
+        return int(type_.bit_width)
+    except ValueError:
+        return 32  # where a text or a list ends
 
 
 def _read_arrow(path: Path, labels: str | None) -> Loaded:
@@ -164,7 +181,7 @@ def _read_arrow(path: Path, labels: str | None) -> Loaded:
     from pyarrow import feather
 
     def load() -> Any:
-        with pa.OSFile(str(path)) as file:
+        with pa.OSFile(os.fsencode(path)) as file:
             start = file.read(6)
             file.seek(0)
             if start == b"ARROW1":
@@ -205,8 +222,10 @@ def _read_npz(path: Path, labels: str | None) -> Loaded:
         # Opened here, since NumPy leaves the file open where the archive is damaged.
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             if SPARSE_PARTS.issubset(archive.files):
+                check_memory(sum(_unpacked(archive, name) for name in archive.files), path)
                 return _sparse(archive)
             wanted = _main_array(list(archive.files), labels, path)
+            check_memory(sum(_unpacked(archive, name) for name in wanted), path)
             return {name: archive[name] for name in wanted}
 
     arrays = _guarded(path, load, "a NumPy archive")
@@ -224,21 +243,26 @@ def _read_npz(path: Path, labels: str | None) -> Loaded:
     return loaded
 
 
+def _unpacked(archive: Any, name: str) -> int:
+    """Bytes that an array of an archive takes."""
+    members = archive.zip.infolist()
+    return sum(m.file_size for m in members if m.filename in (name, f"{name}.npy"))
+
+
 def _sparse(archive: Any) -> Any:
     """A sparse matrix, checked: what points outside it would be followed blindly."""
     from scipy import sparse
 
     if any(archive[part].dtype.kind not in "biufS" for part in archive.files):
-        raise DataError("a sparse matrix of something else than numbers")
+        raise ValueError("a sparse matrix of something else than numbers")
     form = bytes(archive["format"].item()).decode()
     rows, columns = (int(side) for side in archive["shape"])
-    if not 0 <= columns < MOST_COLUMNS:
-        raise DataError(f"a sparse matrix of {columns} columns")
+    check_sides(rows, columns, archive["data"].size)
     if form == "coo":
         place = (archive["row"], archive["col"])
         return sparse.coo_array((archive["data"], place), shape=(rows, columns)).tocsr()
     if form not in ("csr", "csc"):
-        raise DataError(f"a sparse matrix in the form '{form}'. Save X.tocsr().")
+        raise ValueError(f"a sparse matrix in the form '{form:.20}'; save X.tocsr()")
     make = sparse.csr_array if form == "csr" else sparse.csc_array
     parts = (archive["data"], archive["indices"], archive["indptr"])
     matrix = make(parts, shape=(rows, columns))
@@ -278,6 +302,11 @@ def _guarded(path: Path, load: Callable[[], Any], what: str) -> Any:
         raise
     except Exception as error:
         # Damaged files make these libraries raise nearly anything, from zlib.error to MemoryError.
+        if isinstance(error, MemoryError):
+            raise DataError(
+                f"{path} says that it holds more than there is memory for. Is it damaged? If not, "
+                "split it into smaller files."
+            ) from error
         if "Object arrays" in str(error):
             raise DataError(
                 f"{path} holds Python objects, which could run code when they are read. Save "

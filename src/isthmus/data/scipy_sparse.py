@@ -13,6 +13,9 @@ from isthmus.data.arrays import LARGEST, counted
 from isthmus.data.contracts import Array
 from isthmus.data.spread import Floats, Spread, measure_sparse
 
+LONGEST_SIDE = 1 << 24
+"""So many rows or columns may be empty; more only as numbers are stored."""
+
 
 def is_sparse(X: Any) -> bool:
     """Whether X is a sparse matrix or array of SciPy's."""
@@ -31,6 +34,7 @@ def compressed(X: Any) -> Any:
         raise DataError(f"a sparse table has two dimensions, got one of shape {X.shape}.")
     if X.dtype.kind not in "biuf":
         raise DataError(f"the sparse matrix holds values of type {X.dtype}, not real numbers.")
+    check_sides(X.shape[0], X.shape[1], X.nnz)
     rows = X.tocsr()
     if not rows.has_canonical_format:
         rows = rows.copy()
@@ -44,6 +48,22 @@ def compressed(X: Any) -> Any:
             "stored is 0."
         )
     return rows
+
+
+def check_sides(rows: int, columns: int, stored: int) -> None:
+    """Refuse sizes that cost far more than what is stored.
+
+    Raises
+    ------
+    DataError
+    """
+    most = max(LONGEST_SIDE, stored)
+    if not (0 <= rows <= most and 0 <= columns <= most):
+        raise DataError(
+            f"the sparse matrix has {counted(rows, 'row')}, {counted(columns, 'column')} and "
+            f"{counted(stored, 'number')} stored: nearly all of it is empty. Leave out rows and "
+            "columns that hold nothing."
+        )
 
 
 def spread_of(rows: Any, weight: Floats | None) -> Spread:

@@ -15,8 +15,9 @@ from isthmus.data.contracts import Array
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
-MIN_SHARED = 8
-"""From so many columns on, a range that half of them share is taken for one and the same unit."""
+MIN_SHARED = 256
+"""From so many columns on, a range that half of them share is taken for one and the same unit: such
+rows are flattened images or spectra. Fewer columns are standardised each, as users would."""
 NOISE = 1e-10
 """A column that varies less than this, relative to its magnitude, varies by rounding only."""
 SPARSE_NOISE = 1e-6
@@ -129,7 +130,7 @@ def measure(values: Array, weight: Floats | None, numbers: Mask) -> Spread:
         largest = deviation[real].max()
         scale[numbers] = largest * np.sqrt(np.mean((deviation[real] / largest) ** 2))
     whole = _whole(values, known & (low >= 0))
-    skewed = _skewed(values, whole & numbers & (high - low > 1))
+    skewed = _skewed(values, whole & numbers & (_difference(high, low) > 1))
     return Spread(low, high, mean, scale, known, whole, skewed, shared)
 
 
@@ -183,10 +184,10 @@ def _skewed(values: Array, candidates: Mask) -> Mask:
     if candidates.any():
         step = max(1, len(values) // SKEW_ROWS)
         some = values[::step, candidates].astype(np.float64)
+        some /= np.maximum(np.nanmax(some, 0, initial=1.0), 1.0)  # no sum goes beyond a float
         seen = ~np.isnan(some)
         n = np.maximum(seen.sum(0), 1)
         away = np.where(seen, some - np.where(seen, some, 0).sum(0) / n, 0.0)
-        away /= np.maximum(abs(away).max(0), 1.0)
         cubed, squared = (away**3).sum(0) / n, (away**2).sum(0) / n
         found[candidates] = cubed > SKEWED * squared**1.5
     return found
@@ -200,7 +201,7 @@ def _difference(high: Array, low: Array) -> Array:
 
 
 def _one_range(low: Array, high: Array) -> bool:
-    """Whether the columns share one unit, as pixels do."""
+    """Whether there are many columns and they share one unit, as pixels do."""
     varying = high > low
     if varying.sum() < MIN_SHARED:
         return False

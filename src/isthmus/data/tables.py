@@ -40,7 +40,7 @@ class Table(Modality):
     """Rows under columns: numbers, counts, categories, dates, names.
 
     For support "real" every column is standardised by its own mean and standard deviation. But
-    where the columns share one range, as pixels do, one scale serves them all, so that they stay
+    where 256 columns or more share one range, as pixels do, one scale serves all, so that they stay
     in proportion. For support "unit" the same holds with minimum and range, except that values
     which are within 0 to 1 already are left as they are. Counts stay as they are.
 
@@ -339,7 +339,7 @@ class Table(Modality):
     def from_state(cls, json: Mapping[str, Any], arrays: Mapping[str, Array]) -> Table:
         table = cls()
         try:
-            table._read_schema(json)
+            table._read_schema(json, len(arrays["low"]))
             n = len(table.places)
             table.shape = (n,)
             shared = {"shared": True, "columns": False}[json["scaling"]]
@@ -350,11 +350,11 @@ class Table(Modality):
             raise ModelFileError(f"the saved table schema cannot be read: {error!r}.") from error
         return table
 
-    def _read_schema(self, json: Mapping[str, Any]) -> None:
+    def _read_schema(self, json: Mapping[str, Any], n_places: int) -> None:
         n, schema, names, labels = (json[k] for k in ("columns", "schema", "names", "labels"))
         self.library, self.dtype = str(json["library"]), str(np.dtype(json["dtype"]))
         self.is_sparse = bool(json["sparse"])
-        self.places = list(range(int(n)))
+        self.places = list(range(n_places))
         self.every_name = None if names is None else [str(name) for name in names]
         self.labels = None if labels is None else [int(label) for label in labels]
         if schema is not None:
@@ -362,7 +362,7 @@ class Table(Modality):
 
             self.columns = [Column.from_json(column) for column in schema]
             self.places = [j for j, c in enumerate(self.columns) if c.kind != "text"]
-        for part in (self.columns, self.every_name, self.labels):
+        for part in (self.columns or self.places, self.every_name, self.labels):
             if part is not None and len(part) != n:
                 raise ValueError("parts of different lengths")
         if self.every_name is not None:

@@ -32,8 +32,14 @@ def check_output(path: str | Path, kind: str = "table") -> None:
         If the ending is unknown, the folder is not there, or the path is taken by a folder.
     """
     path = Path(path)
+    try:
+        _check_output(path, kind == "images")
+    except OSError as error:
+        raise DataError(f"cannot write {path}: {error.strerror}.") from error
+
+
+def _check_output(path: Path, images: bool) -> None:
     ending = path.suffix.lower()
-    images = kind == "images"
     known = ARRAY_ENDINGS if images else TABLE_ENDINGS + ARRAY_ENDINGS
     to_folder = images and (not ending or path.is_dir())
     if not to_folder and ending not in known:
@@ -43,6 +49,8 @@ def check_output(path: str | Path, kind: str = "table") -> None:
         raise DataError(
             f"cannot write {what} to {where}. Known endings: {', '.join(known)}{folder}."
         )
+    if "\0" in str(path):
+        raise DataError(f"{path} is no name that a file can have.")
     if not path.parent.is_dir():
         raise DataError(f"there is no folder {path.parent}. Make it first.")
     if not os.access(path.parent, os.W_OK):

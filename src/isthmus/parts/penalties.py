@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from isthmus.core.ranges import number, positive_ints
 from isthmus.core.types import Batch, Step
 from isthmus.parts.contracts import PENALTIES, Penalty
-from isthmus.parts.networks.dense import row_weight, stack
+from isthmus.parts.networks.dense import stack
 from isthmus.parts.networks.layers import AlignedLinear
 
 SMALLEST_SPREAD = 1e-6
@@ -25,7 +25,7 @@ MOST_CODES = 1024
 def spread(z: Tensor, batch: Batch) -> Tensor:
     """(dim, 1, ...) the root mean square of each dimension of (B, dim, *grid), by row weight."""
     over = (0, *range(2, z.ndim))
-    weight = row_weight(batch.weight)
+    weight = batch.row_weight
     if weight is None:
         square = z.square().mean(over, keepdim=True)
     else:
@@ -149,7 +149,7 @@ def beside_draws(model: nn.Module, step: Step) -> tuple[Tensor, Tensor, Tensor |
     z = step.code.z
     with torch.no_grad():
         drawn = parts.code.sample(len(z), tuple(z.shape[2:])).to(z.dtype)
-    weight = row_weight(step.target.weight)
+    weight = step.target.row_weight
     if weight is not None:
         weight = weight.to(z.dtype).repeat_interleave(z[0, 0].numel())
     return positions(z), positions(drawn), weight

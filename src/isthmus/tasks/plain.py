@@ -71,8 +71,3 @@ def there(batch: Batch) -> Tensor:
     """(n, *shape) 1 where a value is there."""
     whole = batch.x.new_ones(batch.x.shape).double()
     return whole if batch.weight is None else whole * (like(batch.weight, whole) > 0)
-
-
-def row_weight(weight: Tensor | None) -> Tensor | None:
-    """(n,) the weight of rows, from weights of rows or of values."""
-    return weight if weight is None or weight.ndim == 1 else weight.flatten(1).amax(1)

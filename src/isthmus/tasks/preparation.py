@@ -16,7 +16,6 @@ from isthmus.model import Model
 from isthmus.parts import CORRUPTIONS, LIKELIHOODS
 from isthmus.tasks import parameters
 from isthmus.tasks import validation as checks
-from isthmus.tasks.plain import row_weight
 from isthmus.training.surroundings import own_randomness
 
 if TYPE_CHECKING:
@@ -53,7 +52,7 @@ def prepare(estimator: Autoencoder, X: Any, sample_weight: Any, seed: int) -> Pr
     kind.suit(likelihood.support)
     batch = checks.distinct(kind.batch(X), weight)
     shown = likelihood.embed(batch.x, batch.weight)
-    rows = row_weight(batch.weight)
+    rows = batch.row_weight
     hidden = batch.weight is not None and batch.weight.ndim > 1
     gaps = hidden or any(CORRUPTIONS.build(p.corruption).hides for p in recipe.phases)
     with own_randomness(seed):

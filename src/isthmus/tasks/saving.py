@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import inspect
+import math
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from threading import get_ident
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
+from torch.nn.modules.module import register_module_parameter_registration_hook
 
 import isthmus
 from isthmus.baselines import PCA
@@ -26,6 +30,9 @@ from isthmus.training.plan import device_of
 
 OWN_MODULES = ("encoder", "decoder")
 NOT_SAVED = ("resume", "verbose")
+UNBUILDABLE = (LookupError, TypeError, ValueError, AttributeError, RuntimeError, MemoryError)
+"""What building a model from a config that is not one of ours can raise."""
+SPARE_PARAMETERS = 64
 
 
 def save(estimator: Autoencoder, path: Path) -> str:
@@ -44,9 +51,9 @@ def save(estimator: Autoencoder, path: Path) -> str:
             "feature_names_in": _names(estimator),
             "kept": estimator.kept_,
             "n_iter": estimator.n_iter_,
-            "history": estimator.history_,
+            "history": _strict(estimator.history_),
             "events": estimator.events_,
-            "validation": estimator.validation_,
+            "validation": _strict(estimator.validation_),
         },
     }
     tensors = {f"model.{name}": t for name, t in estimator.model_.state_dict().items()}
@@ -103,11 +110,11 @@ def load(
         parameters = _revived(config["estimator"]["parameters"])
         estimator = Autoencoder(**{**parameters, "encoder": encoder, "decoder": decoder})
         _restore(estimator, config, tensors, place)
-    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+    except UNBUILDABLE as error:
         if isinstance(error, (ModelFileError, AbilityError, ShapeError)):
             raise
         raise TamperedError(
-            f"'{path}' does not describe a model that this version can build: {error}"
+            f"'{path}' does not describe a model that this version can build: {_short(error)}"
         ) from error
     return estimator
 
@@ -125,7 +132,7 @@ def _restore(
     if fitted["own_modules"]:
         network = checks.own_network(estimator.encoder, estimator.decoder, recipe, shape)
     estimator.latent_dim_ = dim
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), _no_larger_than(tensors):
         estimator.model_ = Model(
             recipe, shape, dim, network=network, gaps=bool(config["model"]["gaps"])
         )
@@ -135,15 +142,58 @@ def _restore(
             saved = _renamed(saved, fitted["state"], list(estimator.model_.state_dict()))
         estimator.model_.load_state_dict(saved)
     except RuntimeError as error:
-        raise ModelFileError(f"the weights do not fit the model: {error}") from error
+        raise ModelFileError(f"the weights do not fit the model: {_short(error)}") from error
     estimator.model_.to(device).eval()
     estimator.plain_ = PCA.from_tensors(under(tensors, "plain."))
     estimator.n_features_in_ = int(fitted["n_features_in"])
     if fitted["feature_names_in"] is not None:
         estimator.feature_names_in_ = np.array(fitted["feature_names_in"], dtype=object)
     estimator.kept_, estimator.n_iter_ = fitted["kept"], int(fitted["n_iter"])
-    estimator.history_, estimator.events_ = fitted["history"], fitted["events"]
-    estimator.validation_ = fitted["validation"]
+    estimator.history_ = [_numbers(entry) for entry in fitted["history"]]
+    estimator.events_ = [str(event) for event in fitted["events"]]
+    estimator.validation_ = _numbers(fitted["validation"])
+
+
+@contextmanager
+def _no_larger_than(tensors: Mapping[str, torch.Tensor]) -> Iterator[None]:
+    """Build nothing that the saved numbers cannot fill, whatever a config asks for."""
+    largest = max((t.numel() for t in tensors.values()), default=0)
+    left, here = len(tensors) * 4 + SPARE_PARAMETERS, get_ident()
+
+    def check(module: nn.Module, name: str, parameter: Any) -> None:
+        nonlocal left
+        if get_ident() != here or parameter is None:
+            return
+        left -= 1
+        if left < 0 or parameter.numel() > largest:
+            raise ModelFileError(
+                "the weights do not fit the model: it asks for more than there are."
+            )
+
+    hook = register_module_parameter_registration_hook(check)
+    try:
+        yield
+    finally:
+        hook.remove()
+
+
+def _strict(value: Any) -> Any:
+    """What strict JSON can hold: null for a number that is none."""
+    if isinstance(value, Mapping):
+        return {name: _strict(v) for name, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_strict(v) for v in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _numbers(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """Back from ``_strict``: NaN for null."""
+    return {name: math.nan if value is None else value for name, value in entry.items()}
+
+
+def _short(error: Exception) -> str:
+    """The first line of what a library has to say."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)[:200]
 
 
 def _renamed(

@@ -20,6 +20,16 @@ from isthmus.core.types import Batch
 from isthmus.training.plan import Settings
 
 SCHEMA = "isthmus-training-1"
+UNREADABLE = (
+    SafetensorError,
+    OSError,
+    ValueError,
+    KeyError,
+    TypeError,
+    RecursionError,
+    MemoryError,
+)
+"""What reading a damaged file, or one made to do harm, can raise."""
 
 
 def write_whole(path: Path, content: bytes) -> None:
@@ -75,6 +85,8 @@ def read_checkpoint(
     TrainingError
         If the file is not the state of a run, or of another run than this one.
     """
+    if not path.is_file():
+        raise TrainingError(f"'{path}' cannot be read as a training state: it is not a file.")
     try:
         with safe_open(str(path), "pt") as file:
             metadata = file.metadata() or {}
@@ -83,12 +95,12 @@ def read_checkpoint(
                     f"'{path}' is not a training state of this version. Delete it to start anew."
                 )
             tensors = {name: file.get_tensor(name) for name in list(file.keys())}
-        facts = json.loads(metadata["facts"])
         if _digest(metadata["facts"], tensors) != metadata["digest"]:
             raise ValueError("its content is damaged")
+        facts = json.loads(metadata["facts"])
         if identity is not None and "identity" not in facts:
             raise ValueError("it does not say to which run it belongs")
-    except (SafetensorError, OSError, ValueError, KeyError) as error:
+    except UNREADABLE as error:
         raise TrainingError(
             f"'{path}' cannot be read as a training state ({error}). Delete it to start anew."
         ) from error

@@ -56,7 +56,7 @@ def save_directory(
     ModelFileError
         If something else is at ``path``.
     """
-    path = path.absolute()
+    path = _usable(path).absolute()
     _recover(path)
     if path.exists() and not _is_model(path) and not _is_empty(path):
         raise ModelFileError(
@@ -71,7 +71,7 @@ def save_directory(
         "schema": SCHEMA,
         "weights_bytes": len(weights),
     }
-    config = json.loads(json.dumps(config))
+    config = json.loads(json.dumps(config, allow_nan=False))
     config["identity"] = identity(config, weights)
     beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     shutil.rmtree(beside, ignore_errors=True)
@@ -80,12 +80,31 @@ def save_directory(
         (beside / WEIGHTS).write_bytes(weights)
         (beside / CARD).write_text(card(config["identity"]), encoding="utf-8")
         (beside / CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+        _settle(beside)
         _replace(beside, path)
     except OSError as error:
         raise ModelFileError(f"'{path}' cannot be written: {error.strerror or error}.") from error
     finally:
         shutil.rmtree(beside, ignore_errors=True)
     return str(config["identity"])
+
+
+def _usable(path: Path) -> Path:
+    """The path, if the system can look there at all."""
+    try:
+        path.exists()
+    except OSError as error:
+        raise ModelFileError(f"cannot look at '{path}': {error.strerror}.") from error
+    if "\0" in str(path):
+        raise ModelFileError(f"'{path}' is no name that a folder can have.")
+    return path
+
+
+def _settle(folder: Path) -> None:
+    """Wait until all of a folder is on the disk, so that a rename never outruns its content."""
+    for file in folder.iterdir():
+        with file.open("rb+") as opened:
+            os.fsync(opened.fileno())
 
 
 def _replace(new: Path, path: Path) -> None:
@@ -152,6 +171,7 @@ def load_directory(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     ------
     NewerError, TruncatedError, TamperedError, ModelFileError
     """
+    path = _usable(path)
     if not path.exists() and _set_aside(path).is_dir():
         path = _set_aside(path)
     if not path.exists():
@@ -162,14 +182,21 @@ def load_directory(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     if config.get("format") != FORMAT:
         raise ModelFileError(f"'{path}' is not a model saved by this library.")
     schema = config.get("schema")
-    if not isinstance(schema, int) or schema < 0:
+    if not isinstance(schema, int) or isinstance(schema, bool) or not 0 <= schema < 10**6:
         raise TamperedError(f"'{path / CONFIG}' has no valid schema version.")
     if schema > SCHEMA:
         raise NewerError(
             f"'{path}' was saved with format version {schema}, this library reads up to {SCHEMA}. "
             "Update it: pip install -U isthmus."
         )
-    weights = _read_weights(path, config)
+    try:
+        weights = _read_weights(path, config)
+    except OSError as error:
+        raise ModelFileError(f"'{path}' cannot be read: {error.strerror or error}.") from error
+    except MemoryError as error:
+        raise ModelFileError(
+            f"'{path / WEIGHTS}' is larger than the memory that is left."
+        ) from error
     if identity(config, weights) != config.get("identity"):
         raise TamperedError(
             f"the content of '{path}' is not what its identity says: it was changed or damaged "
@@ -189,12 +216,28 @@ def _read_config(path: Path) -> dict[str, Any]:
     if file.stat().st_size > LARGEST_CONFIG:
         raise TamperedError(f"'{file}' is larger than any config can be.")
     try:
-        config = json.loads(file.read_text(encoding="utf-8"))
+        config = json.loads(
+            file.read_text(encoding="utf-8"), object_pairs_hook=_once, parse_constant=_no_number
+        )
     except (ValueError, RecursionError) as error:
         raise TruncatedError(f"'{file}' is not whole JSON ({error}).") from error
+    except OSError as error:
+        raise ModelFileError(f"'{file}' cannot be read: {error.strerror or error}.") from error
     if not isinstance(config, dict):
         raise TamperedError(f"'{file}' does not hold a JSON object.")
     return config
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON, each of whose names stands there once."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a name stands twice in one object")
+    return found
+
+
+def _no_number(constant: str) -> Any:
+    raise ValueError(f"{constant} is no number of JSON")
 
 
 def _read_weights(path: Path, config: dict[str, Any]) -> bytes:

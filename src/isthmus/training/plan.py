@@ -20,6 +20,8 @@ DECAY_EPOCHS, STRONGEST_DECAY = 4.0, 4.0
 """Weights forget over four epochs, whatever the size of the data (Wang & Aitchison 2024,
 https://arxiv.org/abs/2405.13698). Only those beside a linear path: a network that has nothing
 else to carry the signal is crippled by it."""
+MEMORY = 64.0
+"""Parameters per row from which a network can learn rows by heart; one with fewer forgets less."""
 BATCH_VALUES = 1 << 21
 """Values in a batch at most, where the user does not say how many rows: large images need much
 memory for each."""
@@ -122,6 +124,7 @@ def plan(settings: Settings, model: Model, n: int) -> Plan:
         decay = 0.0
         if kind.decoupled and model.network.starts_plain:
             decay = min(STRONGEST_DECAY, 1 / (DECAY_EPOCHS * steps * rate))
+            decay *= min(1.0, n_parameters(model) / (MEMORY * n))
     limit = MOST_EPOCHS if settings.max_time is None else MOST_EPOCHS_IN_TIME
     epochs = settings.epochs
     if epochs is None:

@@ -98,7 +98,7 @@ def test_training_draws_neighbours_together() -> None:
         made = model()
         near = begun(made, batch).penalties["neighbours"].get_buffer("near")
         recipe = Recipe(spec("mlp"), spec("point"), spec("gaussian"), (phase,))
-        train(made, recipe, batch, None, Settings(epochs=15, batch_size=20))
+        train(made, recipe, batch, None, Settings(epochs=30, batch_size=20))
         z = made.encode(batch.x)
         distances.append(float((z[:, None] - z[near]).square().sum(2).mean()))
     assert distances[0] < 0.5 * distances[1]

@@ -69,16 +69,23 @@ def report(
     """
     if out.suffix.lower() not in PAGE_ENDINGS:
         raise typer.BadParameter(f"'{out}' does not end in .html.", param_hint="-o")
+    if out.is_dir():
+        raise typer.BadParameter(f"'{out}' is a folder. Give another name.", param_hint="-o")
     from isthmus.apps.cli.rows import read_rows
     from isthmus.apps.report.context import Context
     from isthmus.apps.report.page import page, write_page
+    from isthmus.core.errors import DataError
     from isthmus.tasks.saving import load
 
     estimator = load(model)
     rows = read_rows(data, labels)
     identity = str(_config(model)["identity"])
     context = Context(model.name, estimator, rows.X, rows.labels, identity, data.name)
-    write_page(out, page(model.name, [context]))
+    html = page(model.name, [context])
+    try:
+        write_page(out, html)
+    except OSError as error:
+        raise DataError(f"cannot write {out}: {error.strerror or error}.") from error
     found = context.comparison
     result = {"out": str(out), "verdict": found.verdict, "plain_wins": found.plain_wins}
     give(result, f"{found.verdict}\n{out}", as_json)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -58,7 +61,26 @@ class Rows:
 
 def read_rows(data: Path, labels: str | None, kind: str | None = None) -> Rows:
     """Read DATA, with one column set apart if asked."""
-    return Rows(files.read(data, kind=kind, labels=labels))
+    with _silent_libraries():
+        return Rows(files.read(data, kind=kind, labels=labels))
+
+
+@contextmanager
+def _silent_libraries() -> Iterator[None]:
+    """No words on standard error but ours: libtiff writes there what it thinks of a file."""
+    try:
+        kept = os.dup(2)
+    except OSError:  # it is closed
+        yield
+        return
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def check_out(out: Path, kind: str = "table") -> None:

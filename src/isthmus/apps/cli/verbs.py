@@ -5,11 +5,12 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from typer.core import TyperCommand, TyperGroup
 
-from isthmus.apps.cli.speech import say
+from isthmus.apps.cli.speech import say, say_failed
 
 DONE, FAILED, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
 DEBUG = "--debug"
@@ -71,17 +72,17 @@ def _explained(error: Exception) -> int:
     # Looked up, not imported: an error of ours cannot be there before its module is.
     ours = sys.modules.get("isthmus.core.errors")
     if ours is not None and isinstance(error, ours.IsthmusError):
-        say(f"error: {error}")
+        say_failed(error)
         return WRONG_USE if isinstance(error, ours.SpecError) else FAILED
     if isinstance(error, OSError):
         at = f": '{error.filename}'" if error.filename else ""
-        say(f"error: {error.strerror or error}{at}")
+        say_failed(f"{error.strerror or error}{at}")
         return FAILED
     if isinstance(error, MemoryError):
         say("error: there is not enough memory. Use fewer rows, or a smaller --batch-size.")
         return FAILED
     first = str(error).strip().partition("\n")[0]
-    say(f"error: {type(error).__name__}: {first}")
+    say_failed(f"{type(error).__name__}: {first}")
     say(f"This is a fault of the program. Add {DEBUG} to see where it happened.")
     return FAILED
 
@@ -92,10 +93,18 @@ def _misused(error: Any) -> int:
     if type(error).__name__ == "NoArgsIsHelpError":
         say(context.get_help())
         return WRONG_USE
-    say(f"error: {error.format_message()}")
-    if context is not None:
+    say_failed(error.format_message())
+    files = [word for word in getattr(context, "obj", None) or [] if _is_file(word)]
+    if files and getattr(error, "option_name", None):
+        say(f"If '{files[0]}' is a file, write './{files[0]}'.")
+    elif context is not None:
         say(f"Try '{context.command_path} --help'.")
     return int(error.exit_code)
+
+
+def _is_file(word: str) -> bool:
+    """Whether a word that looks like an option names a file."""
+    return word.startswith("-") and Path(word).exists()
 
 
 def _show_warning(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:

@@ -167,11 +167,6 @@ def least_squares(
     return solved
 
 
-def row_weight(weight: Tensor | None) -> Tensor | None:
-    """(B,) from weights per row or per value."""
-    return weight if weight is None or weight.ndim == 1 else weight.flatten(1).amax(1)
-
-
 def missing(x: Tensor, weight: Tensor | None, gaps: int) -> Tensor:
     """(B, gaps) 1 where a value of a row is missing or hidden."""
     if weight is None or weight.ndim == 1:
@@ -291,7 +286,7 @@ class Dense(Network):
     def start(self, batch: Batch, params: Tensor) -> None:
         if self.path is None:
             return
-        weight = row_weight(batch.weight)
+        weight = batch.row_weight
         params = params.flatten(1)
         bias = self.path.start(batch.x.flatten(1), params, weight, batch.given)
         last = self.decoder[-1]
@@ -331,6 +326,6 @@ class Linear(Network):
 
     @torch.no_grad()
     def start(self, batch: Batch, params: Tensor) -> None:
-        weight = row_weight(batch.weight)
+        weight = batch.row_weight
         params = params.flatten(1)
         self.bias.copy_(self.path.start(batch.x.flatten(1), params, weight, batch.given))
