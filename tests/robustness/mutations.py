@@ -7,8 +7,11 @@ from collections.abc import Callable
 
 Mutation = Callable[[random.Random, bytearray, bytes], None]
 HEADER_BYTES = 64
-TOKENS = (b'"', b",", b";", b"\t", b"\n", b"\r", b"\n\n", b"-", b"nan", b"1e400", b"9" * 400, b"[", b"}")
-TOKENS += (b"\xef\xbb\xbf", b"null", b"\xe9", b"2026-13-40", b"0", b"-1", b"1e9", b"true", b"[[", b" ")
+TOKENS: tuple[bytes, ...] = (
+    *(b'"', b",", b";", b"\t", b"\n", b"\r", b"\n\n", b"-", b" ", b"\xe9", b"\xef\xbb\xbf"),
+    *(b"0", b"-1", b"1e9", b"1e400", b"nan", b"9" * 400, b"2026-13-40"),
+    *(b"[", b"[[", b"}", b"null", b"true"),
+)
 EXTREMES = (b"\0", b"\xff", b"\x7f", b"\x80", b"\xff\xff\xff\x7f", b"\xff" * 8, b"\0" * 8)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,7 +23,12 @@ from isthmus.data import modality, read
 from isthmus.training.checkpoint import read_checkpoint, write_checkpoint
 from isthmus.training.directory import identity
 
-SMALL = {"latent_dim": 2, "epochs": 1, "network": spec("mlp", widths=(4,)), "validation": 0.0}
+SMALL: dict[str, Any] = {
+    "latent_dim": 2,
+    "epochs": 1,
+    "network": spec("mlp", widths=(4,)),
+    "validation": 0.0,
+}
 IMAGE_KINDS = ("png", "jpg", "webp", "tiff", "bmp", "gif")
 TABLE_KINDS = ("csv", "tsv", "parquet", "arrow", "feather", "npy", "npz", "sparse.npz")
 MODEL_KINDS = ("config.json", "forged config.json", "model.safetensors", "checkpoint")
@@ -110,17 +116,19 @@ def _sparse(path: Path, seed: int) -> None:
     sparse.save_npz(path, sparse.random(30, 12, 0.3, "csr", rng=np.random.default_rng(seed)))
 
 
+OPTIONS: dict[str, dict[str, Any]] = {
+    ".webp": {"lossless": True},
+    ".tiff": {"compression": "tiff_lzw"},
+    ".jpg": {"progressive": True},
+}
+
+
 def _image(path: Path, seed: int) -> None:
     draw = np.random.default_rng(seed)
     smooth = np.add.outer(np.arange(24) * 5, np.arange(20) * 4)[..., np.newaxis] + (0, 30, 60)
     noisy = smooth + draw.integers(0, 40, (24, 20, 3))
     picture = Image.fromarray(noisy.clip(0, 255).astype(np.uint8))
-    options: dict[str, Any] = {
-        ".webp": {"lossless": True},
-        ".tiff": {"compression": "tiff_lzw"},
-        ".jpg": {"progressive": True},
-    }.get(path.suffix, {})
-    picture.save(path, **options)
+    picture.save(path, **OPTIONS.get(path.suffix, {}))
 
 
 WRITERS: dict[str, Callable[[Path, int], None]] = {
@@ -160,8 +168,6 @@ def _of_model(kind: str, folder: Path) -> Subject:
 
 def _forged(content: bytes, weights: bytes) -> bytes:
     """The config with an identity that fits it, where it is JSON."""
-    import json
-
     try:
         config = json.loads(content)
         config["identity"] = identity(config, weights)

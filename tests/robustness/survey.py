@@ -1,6 +1,6 @@
 """What comes of damaged files: each is read, or refused by an error of ours, and soon.
 
-``python -m tests.robustness.survey KIND FIRST LAST SECONDS`` says so on standard output, a line for
+``python -m tests.robustness.survey KIND FIRST LAST`` says so on standard output, a line for
 each input, in a process of its own: an input that kills or stops it has no line.
 """
 
@@ -48,11 +48,11 @@ def main(kind: str, first: int, last: int) -> None:
     with tempfile.TemporaryDirectory() as name, contextlib.redirect_stderr(sys.stdout):
         folder = Path(name)
         of = subject(kind, folder)
-        print("ready", flush=True)
         for seed in range(first, last):
             began = time.monotonic()
             found = outcome(of, seed, folder)
-            print(seed, f"{time.monotonic() - began:.3f}", repr(found), flush=True)
+            sys.stdout.write(f"{seed} {time.monotonic() - began:.3f} {found!r}\n")
+            sys.stdout.flush()
 
 
 if __name__ == "__main__":

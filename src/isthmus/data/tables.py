@@ -101,6 +101,8 @@ class Table(Modality):
         self.spread = measure(values, weight, self._levels == 0)
         if not (np.isfinite(self.spread.low).all() and np.isfinite(self.spread.high).all()):
             raise DataError(self._infinite(values))
+        if not self.spread.known.any():
+            raise EmptyError("every cell of the table is missing: there is nothing to learn from.")
 
     def _learn_columns(self, sheet: Sheet, weight: Array | None) -> Array:
         """The schema of every column, and the values of those that have a place in x."""
