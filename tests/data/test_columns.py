@@ -13,7 +13,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from isthmus.core.errors import ColumnsError, DataError, EmptyError, ModelFileError
@@ -74,13 +74,16 @@ def frames(draw: st.DrawFn) -> Any:
     kinds = draw(st.lists(st.sampled_from(sorted(CELLS)), min_size=1, max_size=6))
     library = draw(st.sampled_from(["pandas", "polars"]))
     made: dict[str, Any] = {}
+    any_known = False
     for j, kind in enumerate(kinds):
         cells, polars_type, pandas_type = CELLS[kind]
         column = draw(st.lists(st.none() | cells, min_size=n, max_size=n))
+        any_known |= any(cell is not None for cell in column)
         if library == "polars":
             made[f"{kind} {j}"] = pl.Series(column, dtype=polars_type, strict=False)
         else:
             made[f"{kind} {j}"] = pd.Series(column, dtype=pandas_type)
+    assume(any_known)
     return FRAMES[library](made)
 
 
