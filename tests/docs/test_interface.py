@@ -37,8 +37,8 @@ def own_methods() -> dict[str, inspect.Signature]:
         for name in dir(base)
     }
     return {
-        name: inspect.signature(method)
-        for name, method in inspect.getmembers(Autoencoder, inspect.isfunction)
+        name: inspect.signature(getattr(method, "__func__", method))
+        for name, method in inspect.getmembers(Autoencoder, inspect.isroutine)
         if not re.match(r"_|set_\w+_request$", name) and name not in theirs
     }
 
