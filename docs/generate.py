@@ -107,10 +107,7 @@ def _part(axis: str, kind: str, registry: Registry[Any]) -> Iterator[str]:
     yield f"### {axis}: `{kind}`"
     yield about
     if options:
-        rows = (
-            [f"`{name}`", f"`{_default(p.default)}`", *described[name]]
-            for name, p in options.items()
-        )
+        rows = ([f"`{name}`", _shown(p.default), *described[name]] for name, p in options.items())
         yield from _table(["option", "default", "values", "meaning"], rows)
 
 
@@ -133,7 +130,7 @@ def read_docstring(thing: Any, name: str) -> tuple[str, dict[str, tuple[str, str
                 head, _, meaning = entry.partition("\n")
                 names, _, kind = head.partition(" : ")
                 for option in names.split(","):
-                    described[option.strip()] = (kind.strip(), _one_line(meaning))
+                    described[option.strip()] = (kind.strip(), _linked(_one_line(meaning)))
     return _linked("\n\n".join(_paragraphs(about.strip()))), described
 
 
@@ -212,9 +209,15 @@ def _phase(phase: Phase) -> str:
     return ", ".join([" + ".join(terms), *told])
 
 
+def _shown(value: Any) -> str:
+    """The default of an option; one without is filled in by the kind of data."""
+    return "from the data" if value is inspect.Parameter.empty else f"`{_default(value)}`"
+
+
 def _default(value: Any) -> str:
     if isinstance(value, Spec):
-        return f'"{value.kind}"' if not value.options else f"spec({value.to_json()})"
+        options = "".join(f", {name}={_default(v)}" for name, v in value.options.items())
+        return f'spec("{value.kind}"{options})' if options else f'"{value.kind}"'
     return f'"{value}"' if isinstance(value, str) else repr(value)
 
 
@@ -226,9 +229,9 @@ def _linked(text: str) -> str:
     """Addresses as links, without the punctuation after them."""
 
     def link(found: re.Match[str]) -> str:
-        address = found[0].rstrip(".,;")
+        address = found[0].rstrip(".,;:")
         while address.endswith(")") and address.count("(") < address.count(")"):
-            address = address[:-1].rstrip(".,;")
+            address = address[:-1].rstrip(".,;:")
         return f"<{address}>{found[0].removeprefix(address)}"
 
     return re.sub(r"(?<!<)https?://\S+", link, text)

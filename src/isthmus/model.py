@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from isthmus.core.linear import column_mean
 from isthmus.core.recipe import Recipe
 from isthmus.core.sparse import is_sparse
 from isthmus.core.types import Batch, Coded, Step
@@ -43,6 +44,9 @@ class Model(nn.Module):
         Whether values may be missing or hidden, so that the encoder is to be told which.
     """
 
+    usual: Tensor
+    """What is shown in place of a missing value: the mean of its column, or channel on a grid."""
+
     def __init__(
         self,
         recipe: Recipe,
@@ -67,6 +71,10 @@ class Model(nn.Module):
             n_given=n_given,
             gaps=math.prod(self.shape) if gaps else 0,
         )
+        usual = self.likelihood.inputs(self.shape)
+        if self.grid:
+            usual = (usual[0], *[1] * (len(usual) - 1))
+        self.register_buffer("usual", torch.zeros(usual))
 
     @property
     def grid(self) -> tuple[int, ...]:
@@ -99,28 +107,31 @@ class Model(nn.Module):
         """
         seen = without_gaps(target if seen is None else seen)
         target = without_gaps(target)
-        shown, weight = self._shown(seen.x, seen.weight)
+        shown = self.shown(seen.x, seen.weight)
         if pulled:
             shown = shown.detach().requires_grad_()
-        h = self.network.encode(shown, weight)
-        coded: Coded = self.code(h if samples == 1 else h.repeat(samples, *[1] * (h.ndim - 1)))
-        target = target if samples == 1 else target.repeated(samples)
+        h = self.network.encode(shown, of_values(seen))
+        if samples > 1:
+            h, target = h.repeat(samples, *[1] * (h.ndim - 1)), target.repeated(samples)
+        coded: Coded = self.code(h, target.row_weight)
         params = self.network.decode(with_given(coded.z, target.given), target.x)
         costs = self.likelihood.nll(params, target.x)
         if target.weight is not None:
             costs = costs * like(target.weight, costs)
-        pull = partial(derived, coded.mean, shown) if pulled else None
+        pull = partial(derived, coded.mean[: len(shown)], shown) if pulled else None
         return Step(target, seen, coded, params, costs, pull)
 
-    def _shown(self, x: Tensor, weight: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        """What the network gets: rows as the likelihood shows them, and a weight for each value."""
-        if weight is not None and weight.ndim == x.ndim:
-            weight = weight.expand_as(x)
-        return self.likelihood.embed(x, weight), weight
+    def shown(self, x: Tensor, weight: Tensor | None = None) -> Tensor:
+        """(B, *inputs) what the network sees of rows: where a value is missing, the usual one."""
+        shown = self.likelihood.embed(x)
+        if weight is None or weight.ndim == 1:
+            return shown
+        there = like(self.likelihood.embed_weight(weight), shown) > 0
+        return shown.where(there, self.usual if self.network.aligned else 0.0)
 
     def outputs(self, x: Tensor, weight: Tensor | None = None) -> Tensor:
         """(B, n_params, dim, *grid) what the encoder says of rows without gaps."""
-        return self.network.encode(*self._shown(x, weight))
+        return self.network.encode(self.shown(x, weight), of_values(Batch(x, weight)))
 
     def coded(self, x: Tensor, weight: Tensor | None = None) -> Coded:
         """What the code makes of rows without gaps."""
@@ -137,19 +148,36 @@ class Model(nn.Module):
             batch = without_gaps(batch)
             if is_sparse(batch.x) and not self.likelihood.starts_plain:
                 batch = batch.rows(self._spread(batch, len(batch.x)))
-            shown = batch._replace(x=self.likelihood.embed(batch.x, batch.weight))
-            self.network.start(shown, self.likelihood.guess(batch.whole.x))
+            self.network.start(*self._first_look(batch))
             batch = batch.rows(self._spread(batch, START_ROWS))
             h = self.by_blocks(self.outputs, *batch[:2])
-            self.code.look(h)
+            self.code.look(h, batch.row_weight)
             z = self.by_blocks(lambda h: self.code(h).mean, h)
             params = self.by_blocks(self.network.decode, with_given(z, batch.given), batch.x)
             self.likelihood.start(batch.whole, params)
             if type(self.code).start is not Code.start:
                 few = self._spread(batch, CURVATURE_ROWS)
                 self.code.start(self._curvature(z[few], batch.rows(few)))
-            self.code.prior.start(z)
+            self.code.prior.start(z, batch.row_weight)
         self.train(training)
+
+    def _first_look(self, batch: Batch) -> tuple[Batch, Tensor]:
+        """What the network sees of all rows, and the params to begin with; where a value is
+        missing, both are the mean of its column.
+        """
+        embedded, params = self.likelihood.embed(batch.x), self.likelihood.guess(batch.whole.x)
+        weight = batch.weight
+        if weight is None or weight.ndim == 1:
+            by_column = column_mean(embedded, weight)
+        else:
+            weight = like(self.likelihood.embed_weight(weight), embedded)
+            by_column = column_mean(embedded, weight)
+            if params.shape == embedded.shape:
+                params = params.where(weight > 0, column_mean(params, weight))
+        if self.network.aligned:
+            over = tuple(range(1, by_column.ndim))
+            self.usual.copy_(by_column.mean(over, keepdim=True) if self.grid else by_column)
+        return batch._replace(x=self.shown(batch.x, batch.weight)), params
 
     def _spread(self, batch: Batch, most: int) -> Tensor:
         """At most so many row numbers, evenly spread over all; fewer where rows are long."""
@@ -276,6 +304,12 @@ def without_gaps(batch: Batch) -> Batch:
     there = like(batch.weight, batch.x) > 0
     clean = None if batch.clean is None else batch.clean.where(there, 0.0)
     return batch._replace(x=batch.x.where(there, 0.0), clean=clean)
+
+
+def of_values(batch: Batch) -> Tensor | None:
+    """The weights of a batch, one for each value of x where they are of values."""
+    weight = batch.weight
+    return weight if weight is None or weight.ndim < batch.x.ndim else weight.expand_as(batch.x)
 
 
 def like(weight: Tensor, costs: Tensor) -> Tensor:

@@ -31,9 +31,9 @@ class Objective(nn.Module):
         self.fit, self.beta = phase.fit, phase.beta
         self.samples, self.trim = phase.samples, phase.trim
         self.by_rows = self.samples > 1 or self.trim > 0
-        """Whether rows are more than the sum of their values, so that they are looked at one by
-        one: their weights then come last."""
+        """Whether the loss is more than a sum over rows and draws."""
         self.corruption = CORRUPTIONS.build(phase.corruption)
+        self.corruption.suit(model.likelihood)
         self.penalties = nn.ModuleDict(
             {penalty.kind: PENALTIES.build(penalty) for penalty in phase.penalties}
         )
@@ -49,17 +49,7 @@ class Objective(nn.Module):
     def forward(self, batch: Batch) -> Loss:
         """The loss of one batch, per value, and its terms."""
         step = self._step(batch, self.pulled)
-        n_values = self.values * len(step.target.x)
-        whole = step.costs.numel() == n_values
-        nll = step.costs.mean() if whole else step.costs.sum() / n_values
-        parts = {"nll": nll.detach()}
-        total = nll if self.fit == 1 else self.fit * nll
-        if self.beta:
-            rate = weighed(step.code.rate, step.target).mean() / self.values
-            parts["rate"] = rate.detach()
-            total = total + self.beta * rate
-        if self.by_rows:
-            total = lowest(self._rows(step), self.trim, of_rows(batch)).mean() / self.values
+        total, parts = self._by_rows(step) if self.by_rows else self._by_terms(step)
         if self.model.code.has_aux:
             total = total + weighed(step.code.aux, step.target).mean() / self.values
         for name, penalty in self.penalties.items():
@@ -73,21 +63,40 @@ class Objective(nn.Module):
     def _step(self, batch: Batch, pulled: bool = False) -> Step:
         """One pass, with as many draws of the code for each row as the phase asks for."""
         seen, target = self.corruption(batch)
-        if self.by_rows and of_rows(batch) is not None:
-            seen, target = seen._replace(weight=None), target._replace(weight=None)
         step: Step = self.model(target, seen, self.samples, pulled)
         return step
 
+    def _by_terms(self, step: Step) -> tuple[Tensor, dict[str, Tensor]]:
+        """Distortion and rate, each averaged over rows."""
+        n_values = self.values * len(step.target.x)
+        whole = step.costs.numel() == n_values
+        nll = step.costs.mean() if whole else step.costs.sum() / n_values
+        parts = {"nll": nll.detach()}
+        total = nll if self.fit == 1 else self.fit * nll
+        if self.beta:
+            rate = weighed(step.code.rate, step.target).mean() / self.values
+            parts["rate"] = rate.detach()
+            total = total + self.beta * rate
+        return total, parts
+
+    def _by_rows(self, step: Step) -> tuple[Tensor, dict[str, Tensor]]:
+        """The loss of each row as a whole, averaged over the rows that are kept."""
+        rows, weight = self._rows(step), step.target.row_weight
+        total = mean_of_lowest(rows, self.trim, None if weight is None else weight[: len(rows)])
+        return total / self.values, {"nll": total.detach() / self.values}
+
     def _rows(self, step: Step) -> Tensor:
-        """(B,) nats of distortion and rate; of several draws, less the log of their mean weight."""
-        losses = self.fit * step.nll + self.beta * weighed(step.code.rate, step.target)
+        """(B,) nats of distortion and rate, of a row that weighs 1; of several draws, less the
+        log of their mean weight.
+        """
+        losses = self.fit * alone(step.nll, step.target) + self.beta * step.code.rate
         if self.samples == 1:
             return losses
         by_draw = losses.view(self.samples, -1)
         return math.log(self.samples) - (-by_draw).logsumexp(0)
 
     def rows(self, batch: Batch) -> Tensor:
-        """(n, 2) the loss and the error of each row, per value.
+        """(n, 2) the loss and the error of each row, per value, whatever its weight.
 
         A code draws as in training, so that its rate and what it buys are of one draw. Penalties
         are left out: they need not be sums over rows.
@@ -101,10 +110,8 @@ class Objective(nn.Module):
             error = likelihood.error(likelihood.mean(step.params), target.x)
             if target.weight is not None:
                 error = error * like(target.weight, error)
-            errors = error.flatten(1).sum(1).view(self.samples, -1).mean(0)
-            found = torch.stack([self._rows(step), errors], 1) / self.values
-            weight = of_rows(batch) if self.by_rows else None
-            return found if weight is None else found * weight.unsqueeze(1)
+            errors = alone(error.flatten(1).sum(1), target).view(self.samples, -1).mean(0)
+            return torch.stack([self._rows(step), errors], 1) / self.values
 
         self.corruption.eval()
         try:
@@ -115,25 +122,33 @@ class Objective(nn.Module):
 
 
 def lowest(rows: Tensor, trim: float, weight: Tensor | None = None) -> Tensor:
-    """The rows with the smallest losses, times their weight: all but the share ``trim``."""
+    """The numbers of the rows with the smallest losses: all but ``trim`` of the whole weight."""
     if weight is None:
-        most = max(1, len(rows) - int(trim * len(rows)))
-        return rows.topk(most, largest=False).values if trim else rows
-    if not trim:
-        return rows * weight
+        return rows.topk(max(1, len(rows) - int(trim * len(rows))), largest=False).indices
     order = rows.argsort()
-    rows, weight = rows[order], weight[order]
-    total = weight.sum()
-    kept = (weight.cumsum(0) - weight < (1 - trim) * total) & (weight > 0)
-    return rows[kept] * weight[kept]
+    before = weight[order].cumsum(0) - weight[order]
+    return order[before < (1 - trim) * weight.sum()]
 
 
-def of_rows(batch: Batch) -> Tensor | None:
-    """(B,) weights of rows, where a batch has these and none of values."""
-    return batch.weight if batch.weight is not None and batch.weight.ndim == 1 else None
+def mean_of_lowest(rows: Tensor, trim: float, weight: Tensor | None = None) -> Tensor:
+    """() the mean of the rows that ``lowest`` keeps, by weight; of all, where none is left out."""
+    if not trim:
+        return rows.mean() if weight is None else (rows * weight).mean()
+    kept = lowest(rows, trim, weight)
+    if weight is None:
+        return rows[kept].mean()
+    return (rows[kept] * weight[kept]).sum() / weight[kept].sum()
+
+
+def alone(rows: Tensor, batch: Batch) -> Tensor:
+    """(B,) sums over weighed values, less the weight of their row."""
+    weight = batch.row_weight
+    return rows if weight is None else rows / weight.clamp(min=1e-12)
 
 
 def weighed(rows: Tensor, batch: Batch) -> Tensor:
     """(B,) rows times their weight; a row is as heavy as its heaviest value."""
     weight = batch.row_weight
-    return rows if weight is None else rows * weight
+    if weight is None:
+        return rows
+    return rows * weight[: len(rows)]

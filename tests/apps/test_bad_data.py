@@ -133,6 +133,25 @@ def test_images_of_another_size_and_a_folder_without_images_are_refused(
     assert not out.exists()
 
 
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("a,b\n1,2\n", "has none among a, b"),
+        ("a,b\nx.png,y.png\n", "has several, a, b; set the others apart with --labels"),
+        ("a,b\nx.png,2\n", "x.png"),
+    ],
+)
+def test_a_table_that_names_no_images_or_two_is_refused_as_images(
+    run: Run, tmp_path: Path, content: str, words: str
+) -> None:
+    given = tmp_path / "given.csv"
+    given.write_text(content)
+    told = run("fit", given, "-o", tmp_path / "m.model", "--kind", "images")
+    assert told.exit_code == 1
+    assert words in told.stderr
+    assert told.stderr.count("\n") == 1
+
+
 def test_a_small_file_that_claims_to_be_enormous_is_refused_before_it_is_unpacked(
     run: Run, picture_model: Path, tmp_path: Path
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from typer.testing import Result
 from isthmus import Autoencoder, Phase, Recipe, spec
 from isthmus.core.papers import PAPERS
 from isthmus.recipes import RECIPES
+from isthmus.training.directory import identity
 
 Run = Callable[..., Result]
 
@@ -103,6 +105,24 @@ def test_citing_what_is_no_model_is_told_in_words(run: Run, tmp_path: Path) -> N
     told = run("cite", tmp_path)
     assert told.exit_code == 1
     assert told.stderr.startswith(f"error: '{tmp_path}' has no config.json")
+
+
+@pytest.mark.parametrize("verb", ["cite", "info"])
+@pytest.mark.parametrize("given", [{}, {"recipe": 3}, {"recipe": {"code": []}}], ids=len)
+@pytest.mark.parametrize("lost", ["recipe", "fitted", "estimator", "model", "data"])
+def test_a_config_that_lacks_what_is_asked_for_is_told_to_be_damaged(
+    run: Run, denoiser: Path, tmp_path: Path, verb: str, given: dict[str, Any], lost: str
+) -> None:
+    model = Path(shutil.copytree(denoiser, tmp_path / "m"))
+    config = {**json.loads((model / "config.json").read_text()), **given}
+    config.pop(lost, None)
+    config["identity"] = identity(config, (model / "model.safetensors").read_bytes())
+    (model / "config.json").write_text(json.dumps(config))
+    told = run(verb, model)
+    needed = lost in ("recipe", "estimator") or verb == "info" or given.get("recipe") is not None
+    assert told.exit_code == needed
+    assert ("does not describe a model" in told.stderr) == needed
+    assert "fault of the program" not in told.stderr
 
 
 # ------------------------------------------------------------------ info --recipes

@@ -168,6 +168,7 @@ def test_every_option_of_fit_reaches_the_model(run: Run, flowers: Path, tmp_path
         (["reconstruct", "{model}", "{data}", "-o", "rows.xyz"], "'.xyz'"),
         (["sample", "{model}", "-n", "0", "-o", "rows.csv"], "-n"),
         (["report", "{model}", "{data}", "-o", "page.pdf"], ".html"),
+        (["evaluate", "{model}", "{data}", "--labels", "a", "--labels", "b"], "got a, b"),
     ],
 )
 def test_wrong_use_exits_with_2_and_says_what_would_be_right(
@@ -317,6 +318,7 @@ def test_an_interrupted_fit_exits_with_130_and_its_resumption_ends_as_if_undistu
     again = run("fit", flowers, "-o", model, *words)
     assert again.exit_code == 2
     assert "--no-resume" in again.stderr
+    assert "Invalid value for --resume" not in again.stderr
 
     assert run("fit", flowers, "-o", model, *words, "--resume").exit_code == 0
     assert [path.name for path in tmp_path.iterdir()] == ["m.model"]
@@ -346,3 +348,87 @@ def test_fit_has_the_defaults_of_the_estimator() -> None:
     for option in given:
         if option.name not in ("resume", "verbose"):
             assert str(option.default) == str(parameters[option.name].default), option.name
+
+
+# ------------------------------------------------------------------ what has no place
+
+
+@pytest.fixture
+def noted(flowers: Path, tmp_path: Path) -> Path:
+    """The flowers with a text of its own in every row, in the second column."""
+    frame = pd.read_csv(flowers)
+    frame.insert(1, "note", [f"picked by {i}, in the rain" for i in range(len(frame))])
+    path = tmp_path / "noted.csv"
+    frame.to_csv(path, index=False)
+    return path
+
+
+@pytest.mark.filterwarnings("default:left out")
+def test_a_column_of_texts_is_said_to_be_left_out_and_comes_back_empty(
+    run: Run, noted: Path, tmp_path: Path
+) -> None:
+    model, rebuilt, drawn = (tmp_path / name for name in ("m.model", "r.csv", "s.parquet"))
+    told = run("fit", noted, "-o", model, "--epochs", 1)
+    assert told.stderr.count("left out: note (too many different texts to learn from)") == 1
+    words = run("info", model).stdout
+    assert "left out    note (too many different texts to learn from)" in words
+    assert "columns     sepal length (cm), sepal width (cm)," in words
+    assert run("reconstruct", model, noted, "-o", rebuilt).exit_code == 0
+    assert run("sample", model, "-n", 3, "-o", drawn).exit_code == 0
+    for found in (pd.read_csv(rebuilt), pd.read_parquet(drawn)):
+        assert list(found) == list(pd.read_csv(noted))
+        assert found.pop("note").isna().all()
+        assert found.notna().all(axis=None)
+
+
+# ------------------------------------------------------------------ images in files
+
+
+@pytest.fixture
+def album(pictures: Path, tmp_path: Path) -> Path:
+    """A folder of twelve images, two of them in a folder within, and a table that lists them."""
+    folder = tmp_path / "album"
+    (folder / "more").mkdir(parents=True)
+    names = [f"{'more/' if i > 9 else ''}{i:02d}.png" for i in range(12)]
+    for name, image in zip(names, read(pictures, labels="y").X, strict=False):
+        Image.fromarray(image).save(folder / name)
+    table = pd.DataFrame({"path": names, "species": ["a", "b"] * 6})
+    table.to_csv(folder / "list.csv", index=False)
+    return folder
+
+
+def test_images_listed_in_a_table_are_fitted_whatever_stands_beside_their_paths(
+    run: Run, album: Path, tmp_path: Path
+) -> None:
+    model, codes = tmp_path / "m.model", tmp_path / "codes.csv"
+    words = ("-o", model, "--recipe", "linear", "--latent-dim", 2)
+    told = run("fit", album / "list.csv", *words, "--kind", "images")
+    assert told.exit_code == 0, told.stderr
+    assert "list.csv: 12 images of 8 x 8\n" in told.stderr
+    assert "left out: species" in told.stderr
+    assert run("embed", model, album / "list.csv", "-o", codes).exit_code == 0
+    found = pd.read_csv(codes)
+    assert list(found) == ["file", "autoencoder0", "autoencoder1"]
+    assert list(found["file"]) == list(pd.read_csv(album / "list.csv")["path"])
+    assert run("evaluate", model, album / "list.csv", "--labels", "species").exit_code == 0
+
+
+def test_a_table_fitted_as_a_table_is_said_to_name_images(
+    run: Run, album: Path, tmp_path: Path
+) -> None:
+    told = run("fit", album / "list.csv", "-o", tmp_path / "m.model", "--epochs", 1)
+    assert "column 'path' is read as text" in told.stderr
+    assert "--kind images" in told.stderr
+
+
+def test_a_folder_says_which_images_it_leaves_out_and_codes_bear_file_names(
+    run: Run, album: Path, tmp_path: Path
+) -> None:
+    model, codes, numbers = (tmp_path / name for name in ("m.model", "codes.parquet", "c.npy"))
+    told = run("fit", album, "-o", model, "--recipe", "linear", "--latent-dim", 2)
+    assert f"warning: only the images in {album} are read, not those in 1 folder" in told.stderr
+    assert run("embed", model, album, "-o", codes).exit_code == 0
+    found = pd.read_parquet(codes)
+    assert list(found.pop("file")) == [f"{i:02d}.png" for i in range(10)]
+    assert run("embed", model, album, "-o", numbers).exit_code == 0
+    np.testing.assert_array_equal(np.load(numbers), found)

@@ -16,6 +16,7 @@ from isthmus.core.errors import SpecError
 from isthmus.core.specs import spec
 from isthmus.parts import CODES, PRIORS, Code, Prior, Shape
 from isthmus.parts.codes import Symbolic
+from isthmus.parts.codes.symbols import Vector
 
 GRIDS = st.sampled_from([(), (2,), (3, 2)])
 over_codes = pytest.mark.parametrize("kind", list(CODES))
@@ -282,6 +283,38 @@ def test_a_codebook_that_has_looked_rounds_less() -> None:
     before = (made(h).z - h.squeeze(1)).square().mean()
     made.look(h)
     assert (made(h).z - h.squeeze(1)).square().mean() < 0.05 * before
+
+
+@over_symbols
+@given(grid=GRIDS)
+def test_a_row_weighed_is_a_row_repeated_to_what_a_code_learns(
+    kind: str, grid: tuple[int, ...]
+) -> None:
+    weight = torch.tensor([3.0, 1.0, 2.0, 1.0])
+    learned = []
+    for repeated in (False, True):
+        torch.manual_seed(0)
+        made = code(kind, 4, **({"size": 4} if kind == "vector" else {}))
+        h = outputs(made, 4, grid)
+        start = made.symbols(h)  # type: ignore[operator]
+        made.prior.of.learn(  # type: ignore[union-attr,operator]
+            start.repeat_interleave(weight.long(), 0) if repeated else start,
+            None if repeated else weight,
+        )
+        if isinstance(made, Vector):
+            with torch.no_grad():
+                made.look(h)
+                again = h.repeat_interleave(weight.long(), 0) if repeated else h
+                rows = made._rows(again)
+                of = None if repeated else weight.repeat_interleave(len(rows) // 4)
+                made._average(rows, made._nearest(rows), of, 0.5)
+        learned.append(list(made.state_dict().values()))
+    torch.testing.assert_close(*learned)
+
+
+def test_of_equally_large_values_topk_keeps_only_so_many() -> None:
+    made = code("topk", 4, k=1)
+    assert int((made(torch.ones(3, 1, 4)).z != 0).sum()) == 3
 
 
 def test_commitment_draws_the_encoder_to_its_entry() -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from isthmus.core.errors import SpecError
 from isthmus.core.specs import Spec, spec
 from isthmus.core.types import Batch
-from isthmus.parts import CORRUPTIONS
+from isthmus.parts import CORRUPTIONS, LIKELIHOODS
 
 SHAPES = [(1,), (6,), (2, 5, 3)]
 OF_IMAGES = {"augment"}
@@ -132,3 +132,21 @@ def test_squares_are_not_looked_for_in_a_table() -> None:
 def test_what_makes_no_sense_is_refused_by_name(kind: str, options: dict[str, Any]) -> None:
     with pytest.raises(SpecError, match=next(iter(options))):
         CORRUPTIONS.build(Spec(kind, options))
+
+
+def test_noise_suits_what_it_is_added_to() -> None:
+    levels, counts = torch.randint(0, 3, (200, 2)).float(), torch.poisson(torch.full((200, 1), 0.3))
+    x = torch.cat([torch.randn(200, 1), counts, levels], 1)
+    likelihood = LIKELIHOODS.build(
+        spec("mixed", counts="negative-binomial"),
+        shape=(4,),
+        columns=("number", "count", "category", "category"),
+        levels=(0, 0, 3, 3),
+    )
+    noise = CORRUPTIONS.build(spec("noise", scale=2.0))
+    noise.suit(likelihood)
+    seen = noise(Batch(x))[0].x
+    assert torch.equal(seen[:, 2:], levels)
+    assert (seen[:, 1] >= 0).all()
+    assert float((seen[:, 0] - x[:, 0]).std()) == pytest.approx(2, rel=0.2)
+    assert likelihood.embed(seen).isfinite().all()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from hypothesis import given
@@ -9,11 +11,12 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.distributions import MultivariateNormal
 
+from isthmus.core.errors import SpecError
 from isthmus.core.recipe import Phase, Recipe
 from isthmus.core.specs import Spec, spec
 from isthmus.core.types import Batch
 from isthmus.model import Model
-from isthmus.objective import Objective
+from isthmus.objective import Objective, lowest
 from isthmus.parts import CODES, CORRUPTIONS, LIKELIHOODS
 from tests.contracts.examples import for_tables_only, rows, suited
 
@@ -119,3 +122,90 @@ def test_the_rows_with_the_largest_losses_are_left_out(trim: float) -> None:
     objective = Objective(made, Phase(trim=trim))
     kept = Objective(made, Phase())(Batch(x[left_out:]))
     torch.testing.assert_close(objective(Batch(wild)).total, kept.total)
+
+
+BY_ROWS = [Phase(samples=3), Phase(beta=0.0, trim=0.3), Phase(samples=2, trim=0.3)]
+
+
+@pytest.mark.parametrize("phase", BY_ROWS, ids=["samples", "trim", "both"])
+def test_a_row_weighs_the_same_whether_or_not_others_have_gaps(phase: Phase) -> None:
+    made, x = model(spec("gaussian", rate="sampled"), "gaussian"), data("gaussian", 40)
+    weight = 3 * torch.rand(40)
+    objective = Objective(made, phase)
+    found = []
+    for each in (weight, weight[:, None, None, None].expand_as(x)):
+        torch.manual_seed(1)
+        found.append(objective(Batch(x, each)))
+    torch.testing.assert_close(found[0].total, found[1].total)
+    torch.testing.assert_close(found[0].parts, found[1].parts)
+    alone = []
+    for batch in (Batch(x, weight), Batch(x)):
+        torch.manual_seed(1)
+        alone.append(objective.rows(batch))
+    torch.testing.assert_close(*alone)
+
+
+def test_the_heaviest_row_is_not_left_out_for_its_weight() -> None:
+    made, x = model("point", "gaussian"), 0.1 * data("gaussian", 10)
+    x[-1] = 30.0
+    weight = torch.tensor([8.0, *[0.1] * 8, 1.2])
+    objective = Objective(made, Phase(beta=0.0, trim=0.125)).eval()
+    rows = objective.rows(Batch(x, weight))[:, 0]
+    assert lowest(rows, 0.125, weight).sort().values.tolist() == list(range(9))
+    expected = (rows[:9] * weight[:9]).sum() / weight[:9].sum()
+    torch.testing.assert_close(objective(Batch(x, weight)).total, expected)
+
+
+def test_what_a_mask_hides_is_hidden_whatever_the_weights_of_the_rows() -> None:
+    phase = Phase(beta=0.0, trim=0.1, corruption=spec("mask", share=0.5))
+    x = data("gaussian", 8)
+    seen: list[Tensor] = []
+    made = model("point", "gaussian")
+    encode = made.network.encode
+
+    def watched(x: Tensor, weight: Tensor | None = None) -> Tensor:
+        assert weight is not None
+        seen.append((weight == 0).float())
+        return encode(x, weight)
+
+    made.network.encode = watched  # type: ignore[method-assign]
+    Objective(made, phase)(Batch(x, torch.rand(8) + 0.5))
+    assert 0.3 < float(seen[0].mean()) < 0.7
+
+
+def test_penalties_keep_the_weights_of_rows_where_some_are_left_out() -> None:
+    made, x = model("point", "gaussian"), data("gaussian", 20)
+    weight = torch.tensor([8.0, *[0.0] * 19]) + 1e-6
+    found = []
+    for trim in (0.0, 0.2):
+        torch.manual_seed(0)
+        phase = Phase(beta=0.0, trim=trim, penalties=(spec("contractive"),))
+        found.append(Objective(made, phase)(Batch(x, weight)).parts["contractive"])
+    torch.testing.assert_close(found[0], found[1])
+
+
+def test_a_contractive_code_is_as_steep_however_often_it_is_drawn() -> None:
+    made, x = model("gaussian", "gaussian"), data("gaussian", 2000)
+    weight = torch.ones_like(x)
+    steep = [
+        Objective(made, Phase(samples=n, penalties=(spec("contractive"),)))(Batch(x, weight))
+        for n in (1, 5)
+    ]
+    once, often = (float(loss.parts["contractive"].detach()) for loss in steep)
+    assert often == pytest.approx(once, rel=0.1)
+
+
+def test_a_phase_of_impossible_numbers_is_refused() -> None:
+    wrong: list[dict[str, Any]] = [
+        {"trim": 1.5},
+        {"trim": -0.1},
+        {"samples": 0},
+        {"samples": 1.5},
+        {"share": 0},
+        {"beta": -1},
+        {"fit": float("nan")},
+        {"penalties": (spec("l1"), spec("l1", weight=2.0))},
+    ]
+    for options in wrong:
+        with pytest.raises(SpecError, match=next(iter(options)).removesuffix("ies")):
+            Phase(**options)

@@ -133,7 +133,7 @@ def test_symbols_are_counted_while_training_and_none_becomes_impossible() -> Non
     symbols = skewed(300, 2, 5)
     symbols[:, 1] = 3
     for _ in range(50):
-        made.log_prob(symbols)
+        made.learn(symbols)
     made.eval()
     shares = symbols[:, :1].flatten().bincount(minlength=5) / 300
     found = made.log_prob(torch.stack([torch.arange(5), torch.full((5,), 3)], 1)).exp()

@@ -205,7 +205,7 @@ def test_names_have_no_place_in_x_and_may_be_absent_or_changed(frame):
     assert torch.equal(table.batch(frame({**data, "name": [1.5] * 300})).x, x)
     back = table.restore(x, frame(data))
     assert values(back)["name"] == [None] * 300
-    with pytest.raises(EmptyError, match=r"column 'name'.*a text of its own"):
+    with pytest.raises(EmptyError, match=r"column 'name'.*too many different texts"):
         fitted(frame({"name": data["name"]}))
 
 
@@ -229,13 +229,19 @@ def test_of_many_levels_the_frequent_stand_alone_and_the_rest_together_come_back
     assert values(table.restore(x, frame({"w": ["a"]})))["w"] == ["w3", None, None, "w0"]
 
 
-def test_at_most_sixty_four_levels_are_kept_however_many_are_frequent():
+def test_many_levels_are_kept_where_none_is_rare():
     words = [f"w{i % 100:02}" for i in range(1000)]
     column = fitted(pl.DataFrame({"w": words})).columns[0]
-    assert column.n_levels == 64
-    assert column.levels == tuple(f"w{i:02}" for i in range(63))
-    exactly = [f"w{i % 64:02}" for i in range(1000)]
-    assert len(fitted(pl.DataFrame({"w": exactly})).columns[0].levels) == 64
+    assert (column.n_levels, column.others) == (100, False)
+
+
+def test_text_of_which_hardly_any_is_frequent_has_no_place_in_x():
+    days = [f"2026-{1 + i % 12:02}-{1 + i % 28:02} {i % 500:03}" for i in range(700)] + ["-"] * 20
+    X = pl.DataFrame({"day": days, "n": range(720)})
+    table = fitted(X)
+    assert [column.kind for column in table.columns] == ["text", "number"]
+    back = table.restore(table.batch(X).x, X)
+    assert back["day"].null_count() == 720
 
 
 def test_a_level_never_seen_is_missing(frame):

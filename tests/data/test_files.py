@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import csv
 import os
 import stat
 from pathlib import Path
@@ -128,6 +129,39 @@ def test_the_usual_marks_for_a_gap_are_gaps_and_no_text(tmp_path, mark):
     kind.fit(X)
     assert kind.columns_described() == [("a", "number"), ("b", "number")]
     assert kind.batch(X).weight.tolist() == [[1, 1], [0, 1]]
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+@pytest.mark.parametrize("mark", ['19" screen', 'the "Big" one', '5" x 3"', 'it is 5"', "'"])
+def test_a_quotation_mark_within_a_cell_is_part_of_it(tmp_path, delimiter, mark):
+    X = read(text(tmp_path, f"size{delimiter}n\n{mark}{delimiter}1\nflat{delimiter}2\n")).X
+    assert X.to_pydict() == {"size": [mark, "flat"], "n": [1, 2]}
+
+
+@given(st.lists(st.tuples(st.text(',;\t"\nab \u00e9', min_size=1), st.integers()), min_size=2))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_what_pandas_quotes_is_read_back_and_cut_within_quotes_refused(tmp_path, rows):
+    frame = pd.DataFrame(rows, columns=["words", "n"]).astype({"n": str}) + "z"
+    path = tmp_path / "a.csv"
+    frame.to_csv(path, index=False, quoting=csv.QUOTE_ALL, encoding="utf-8-sig")
+    assert read(path).X.to_pydict() == frame.to_dict("list")
+    path.write_bytes(path.read_bytes().rstrip()[:-1])
+    with pytest.raises(DataError, match="ends within quotation marks"):
+        read(path)
+
+
+def test_a_file_cut_within_quotes_is_refused_whatever_marks_stand_in_its_cells(tmp_path):
+    with pytest.raises(DataError, match="ends within quotation marks"):
+        read(text(tmp_path, 'size,n\n19" screen,1\nflat,"2\n'))
+
+
+@pytest.mark.parametrize("before", [(1 << 22) - 3, (1 << 22) - 2, (1 << 22) - 1, 1 << 22])
+def test_quotation_marks_are_understood_wherever_a_large_file_is_cut(tmp_path, before):
+    filler = "word,1\n" * 600_000
+    first = f"a,b\n{filler}"[: before - 2].rpartition("\n")[0]
+    padded = first + "x" * (before - 1 - len(first)) if first[-1] != "\n" else first
+    X = read(text(tmp_path, f'{padded}\n"a ""b"", c\nd",2\n19",3\n')).X
+    assert X["a"].to_pylist()[-2:] == ['a "b", c\nd', '19"']
 
 
 @pytest.mark.parametrize(

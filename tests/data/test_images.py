@@ -165,7 +165,7 @@ def test_what_is_no_image_is_refused_in_plain_words(X, error, words):
 
 
 def test_an_infinite_or_absurd_value_met_later_is_refused():
-    X = grey() / 255
+    X = grey() / 25
     kind = fitted(X)
     with pytest.raises(EmptyError, match="no images"):
         kind.batch(X[:0])
@@ -271,3 +271,30 @@ def test_a_damaged_schema_is_refused(name, value):
     words, numbers = fitted(grey()).state()
     with pytest.raises(ModelFileError, match="image schema"):
         modality_from_state({**words, name: value}, numbers)
+
+
+@pytest.mark.parametrize("fitted_on", ["uint8", "uint16", "float32"])
+@pytest.mark.parametrize("given_as", ["uint8", "uint16", "int32", "float32", "float64"])
+@pytest.mark.parametrize("listed", [False, True])
+def test_images_without_alpha_are_opaque_in_the_range_of_the_model(fitted_on, given_as, listed):
+    colours = np.random.default_rng(0).integers(0, 2, (5, 4, 3, 3))
+    colours[0, 0, 0, 0] = 1
+    white = {"uint8": 255, "uint16": 65535, "float32": 1}[fitted_on]
+    if given_as.startswith("float") and white > 1:
+        colours *= 200
+    opaque = np.concatenate([colours, np.full((5, 4, 3, 1), white)], -1).astype(fitted_on)
+    kind = fitted(opaque)
+    X: Any = colours.astype(given_as)
+    if listed:
+        X = list(X)
+    assert torch.equal(kind.batch(X).x, kind.batch(opaque).x)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("model", ["float32", "float64"])
+def test_floats_of_0_to_255_are_refused_where_they_were_0_to_1(model, dtype):
+    kind = fitted((grey() / 255).astype(model))
+    with pytest.raises(DataError, match=r"values from 0 to 1, .* Bring them to the same range"):
+        kind.batch(grey().astype(dtype))
+    assert kind.batch((grey() / 255 * 1.2).astype(dtype)).x.isfinite().all()
+    assert not kind.batch(np.full((2, 6, 5), np.nan, dtype)).x.any()

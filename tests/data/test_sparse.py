@@ -210,3 +210,13 @@ def test_a_large_sparse_matrix_never_becomes_dense():
     assert found.axes.shape == (2, p)
     assert max(held) < n * p / 50
     assert peak < n * p * 4 / 20
+
+
+@pytest.mark.parametrize("stored", [0.0, -0.0])
+def test_rows_are_equal_whatever_zeros_are_stored_and_the_users_matrix_is_kept(stored):
+    X = sp.csr_array(([1.0, stored, 1.0, 2.0], [0, 1, 0, 2], [0, 2, 3, 4]), shape=(3, 3))
+    kind = fitted(X)
+    first, second, third = kind.batch(X).x.keys()
+    assert first == second != third
+    assert X.nnz == 4
+    assert kind.batch(X).x.keys() == kind.batch(sp.csr_array(X.toarray())).x.keys()

@@ -312,3 +312,16 @@ def test_a_schema_whose_parts_do_not_fit_together_is_refused():
         modality_from_state(words, {**numbers, "low": numbers["low"][:-1]})
     with pytest.raises(ModelFileError, match="unknown kind"):
         modality_from_state({**words, "kind": "sound"}, numbers)
+
+
+@pytest.mark.parametrize("words", [False, True])
+def test_numbered_columns_are_found_by_their_numbers_in_any_order(words):
+    df = pd.DataFrame(normal(30, 4)[:, 1:] * [1, 10, 100], columns=[1, 2, 3])
+    if words:
+        df[2] = np.where(df[2] > 0, "high", "low")
+    json_, held = fitted(df).state()
+    for kind in (fitted(df), modality_from_state(json.loads(json.dumps(json_)), held)):
+        assert torch.equal(kind.batch(df[[3, 1, 2]]).x, kind.batch(df).x)
+        assert torch.equal(kind.batch(df.to_numpy()).x, kind.batch(df).x)
+        with pytest.raises(ColumnsError, match=r"missing: '3'; not known: '4'"):
+            kind.batch(df.rename(columns={3: 4}))

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
@@ -144,6 +145,7 @@ def test_a_loaded_model_compares_as_the_saved_one(trained: Autoencoder, tmp_path
     assert compare(load(tmp_path / "model"), NEW) == compare(trained, NEW)
 
 
+@pytest.mark.filterwarnings("ignore:X has feature names")
 def test_what_cannot_be_compared_is_refused_in_words(trained: Autoencoder) -> None:
     with pytest.raises(NotFittedError, match="not fitted yet"):
         compare(Autoencoder(), NEW)
@@ -153,6 +155,47 @@ def test_what_cannot_be_compared_is_refused_in_words(trained: Autoencoder) -> No
         compare(trained, np.where(NEW > 15, np.inf, NEW))
     with pytest.raises(DataError, match="0 sample"):
         compare(trained, NEW[:0])
+    words = pd.DataFrame({f"x{j}": NEW[:, j] for j in range(64)}).assign(x3="word")
+    with pytest.raises(
+        DataError, match="fitted on an array of numbers, and there are none in colu"
+    ):
+        compare(trained, words)
+    with pytest.raises(ColumnsError, match="X has 3 features"):
+        compare(trained, words[["x0", "x1", "x2"]])
     images = Autoencoder(2, epochs=1, network=SMALL).fit(TRAIN.reshape(-1, 8, 8))
     with pytest.raises(ShapeError, match="fitted on 8 x 8 grey images"):
         compare(images, np.zeros((2, 9, 8)))
+
+
+@pytest.fixture(scope="module")
+def flat() -> Any:
+    """Rows of rank three, which any four dimensions rebuild exactly."""
+    generator = np.random.default_rng(0)
+    return generator.random((400, 3)) @ generator.random((3, 8)) / 3
+
+
+def test_rounding_noise_is_no_victory(flat: Any) -> None:
+    model = Autoencoder(4, recipe="linear").fit(flat)
+    assert "No better than PCA (4)" in compare(model, flat).verdict
+    model.kept_ = "trained"
+    comparison = compare(model, flat)
+    assert comparison.plain_wins
+    assert comparison.verdict == (
+        "PCA (4) does as well: both rebuild the rows exactly, but for rounding. Use PCA."
+    )
+
+
+def test_a_small_range_that_is_rebuilt_badly_is_not_taken_for_rounding() -> None:
+    """Within 0 to 1, where data are left in their own units."""
+    narrow = 0.5 + 1e-3 * np.random.default_rng(0).normal(size=(400, 8))
+    modules: dict[str, Any] = {"encoder": nn.Linear(8, 2), "decoder": nn.Linear(2, 8)}
+    bad = Autoencoder(epochs=1, likelihood="bernoulli", **modules).fit(narrow)
+    assert "wins" in compare(bad, narrow).verdict
+
+
+def test_a_loss_to_an_exact_pca_is_told_without_a_ratio_of_rounding(flat: Any) -> None:
+    comparison = compare(Autoencoder(4, recipe="masked", epochs=1, network=SMALL).fit(flat), flat)
+    ours = found(comparison)["this model", "squared error"][0]
+    assert comparison.verdict == (
+        f"PCA (4) wins: this model has squared error {ours:.2g} to none on 400 rows. Use PCA."
+    )

@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 from sklearn.preprocessing import StandardScaler
 
 from isthmus import Autoencoder, spec
-from isthmus.core.errors import DataError, ShapeError
+from isthmus.core.errors import ColumnsError, DataError, ShapeError
 
 X = load_digits().data[:300]
 IMAGES = X.reshape(-1, 8, 8)
@@ -157,3 +157,20 @@ def test_values_beyond_all_reason_are_refused_with_their_column(fitted: Autoenco
 def test_codes_beyond_all_reason_are_refused(fitted: Autoencoder) -> None:
     with pytest.raises(DataError, match="codes"):
         fitted.inverse_transform(np.full((2, 4), 1e300))
+
+
+def test_numbered_columns_in_another_order_are_found_and_others_refused() -> None:
+    frame = pd.DataFrame(X[:, 10:13])
+    ae = Autoencoder(2, recipe="linear").fit(frame)
+    assert_array_equal(ae.transform(frame[[2, 1, 0]]), ae.transform(frame))
+    assert_array_equal(ae.transform(frame.to_numpy()), ae.transform(frame))
+    with pytest.raises(ColumnsError, match="missing: '2'; not known: '7'"):
+        ae.transform(frame.rename(columns={2: 7}))
+    with pytest.warns(UserWarning, match="feature names"):
+        ae.transform(frame.rename(columns=str))
+
+
+def test_categories_in_numbered_columns_are_used_as_they_were_fitted() -> None:
+    frame = pd.DataFrame({0: ["a", "b", "a", "c"] * 10, 1: np.arange(40.0)})
+    ae = Autoencoder(1, recipe="linear").fit(frame)
+    assert ae.transform(frame[[1, 0]]).shape == (40, 1)

@@ -18,6 +18,8 @@ from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 from sklearn.datasets import load_digits
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from isthmus import Autoencoder, Phase, Recipe, load, spec
 from isthmus.core.errors import (
@@ -328,6 +330,70 @@ def test_a_config_forged_with_care_gives_a_model_or_one_of_our_errors(
             load(path)
         except (ModelFileError, AbilityError):
             return
+
+
+def test_a_forged_model_cannot_choose_where_a_later_fit_writes(model: Path, tmp_path: Path) -> None:
+    there = tmp_path / "forgers"
+    own = {"resume": str(there), "verbose": True, "encoder": "mlp"}
+    rewrite(model, lambda config: config["estimator"]["parameters"].update(own))
+    loaded = load(model)
+    assert (loaded.resume, loaded.verbose, loaded.encoder) == (None, False, None)
+    loaded.fit(X)
+    assert not there.exists()
+
+
+class Largest(TorchDispatchMode):
+    """Remembers how many values the largest tensor had that was made."""
+
+    values = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        made = func(*args, **(kwargs or {}))
+        sizes = [leaf.numel() for leaf in tree_leaves(made) if isinstance(leaf, torch.Tensor)]
+        self.values = max([self.values, *sizes])
+        return made
+
+
+LARGE = 3_000_000
+CLAIMS: dict[str, dict[str, Any]] = {
+    "levels": {
+        "likelihood": {
+            "kind": "mixed",
+            "columns": ["number"] * 63 + ["category"],
+            "levels": [0] * 63 + [LARGE],
+        }
+    },
+    "codebook": {"code": {"kind": "vector", "size": LARGE}},
+    "rounding": {"code": {"kind": "scalar", "levels": LARGE}},
+    "layers": {"network": {"kind": "mlp", "widths": [LARGE, 1]}},
+    "many layers": {"network": {"kind": "mlp", "widths": [1] * 10_000}},
+}
+
+
+@pytest.mark.parametrize("claim", list(CLAIMS))
+def test_a_config_cannot_claim_more_memory_than_its_weights_fill(claim: str, model: Path) -> None:
+    rewrite(model, lambda config: config["recipe"].update(CLAIMS[claim]))
+    with Largest() as largest, pytest.raises(ModelFileError, match="more than there are"):
+        load(model)
+    assert largest.values < LARGE
+
+
+@pytest.mark.parametrize("data", [X, IMAGES], ids=["table", "images"])
+@pytest.mark.parametrize("dtype", ["U2000000", "object", "V9", "datetime64[s]", None, ["f4"]])
+def test_a_config_cannot_name_a_type_that_is_not_of_numbers(
+    data: Any, dtype: Any, tmp_path: Path
+) -> None:
+    small().fit(data).save(tmp_path / "model")
+    rewrite(tmp_path / "model", lambda config: config["data"]["state"].update(dtype=dtype))
+    with pytest.raises(ModelFileError, match="schema cannot be read"):
+        load(tmp_path / "model")
+
+
+def test_rows_of_other_shapes_than_the_data_have_are_refused(tmp_path: Path) -> None:
+    small(network=spec("conv", widths=(4,), grid_code=True)).fit(IMAGES).save(tmp_path / "model")
+    rewrite(tmp_path / "model", lambda config: config["model"].update(shape=[1, 4000, 4000]))
+    with pytest.raises(ModelFileError, match="not those of its data"):
+        load(tmp_path / "model")
 
 
 def test_tensors_that_are_missing_or_of_other_shapes_are_refused(model: Path) -> None:

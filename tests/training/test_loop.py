@@ -69,6 +69,13 @@ def test_divergence_is_caught_rolled_back_and_reported(rate: float, validation: 
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_a_penalty_that_learns_recovers_with_the_model() -> None:
+    ae = small(recipe="adversarial", optimizer="sgd", learning_rate=1e6, epochs=10).fit(X)
+    assert any("went back" in event for event in ae.events_)
+    assert np.isfinite(ae.reconstruct(X)).all()
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("rate", [0.3, 3.0])
 def test_a_rate_that_is_too_high_never_gives_less_than_the_start(rate: float) -> None:
     ae = small(learning_rate=rate, epochs=5).fit(X)

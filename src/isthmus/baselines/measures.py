@@ -20,8 +20,3 @@ def mean_and_error(rows: Tensor) -> Estimate:
     rows = rows.double()
     error = float(rows.std() / len(rows) ** 0.5) if len(rows) > 1 else 0.0
     return Estimate(float(rows.mean()), error)
-
-
-def squared_error(x: Tensor, rebuilt: Tensor) -> Tensor:
-    """(n,) mean squared error of each row of (n, *shape)."""
-    return (x - rebuilt).double().square().flatten(1).mean(1)

@@ -43,10 +43,21 @@ class PCA:
         found = principal_components(rows, k, row_weight)
         return cls(found.mean, found.axes, patch)
 
-    def reconstruct(self, x: Tensor) -> Tensor:
+    def codes(self, x: Tensor, weight: Tensor | None = None) -> Tensor:
+        """(n, k), or (n, positions, k), how far along the components; a missing value is taken
+        as the mean.
+        """
+        centred = self._rows(x) - self.mean
+        if weight is not None and weight.ndim > 1:
+            centred = centred * self._rows(patches.known(weight, x).to(x.dtype))
+        return centred @ self.axes.T
+
+    def _rows(self, x: Tensor) -> Tensor:
+        return patches.patches(x, self.patch) if self.patch else x.flatten(1)
+
+    def reconstruct(self, x: Tensor, weight: Tensor | None = None) -> Tensor:
         """(n, *shape) rebuilt from the components."""
-        rows = patches.patches(x, self.patch) if self.patch else x.flatten(1)
-        rebuilt = (rows - self.mean) @ self.axes.T @ self.axes + self.mean
+        rebuilt = self.codes(x, weight) @ self.axes + self.mean
         if not self.patch:
             return rebuilt.view_as(x)
         return patches.from_patches(rebuilt, tuple(x.shape[2:]), self.patch)

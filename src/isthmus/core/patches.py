@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from isthmus.core.linear import column_mean
+
 SAMPLED_VALUES = 1 << 25
 """Values that a start is fitted to, where images are cut into patches: 128 MiB."""
 
@@ -68,7 +70,9 @@ def taken(x: Tensor, side: int, which: Tensor) -> Tensor:
     return found.flatten(1)
 
 
-def known_rows(x: Tensor, weight: Tensor | None, side: int, which: Tensor | None) -> Tensor:
+def known_rows(
+    x: Tensor, weight: Tensor | None, side: int = 0, which: Tensor | None = None
+) -> Tensor:
     """(m, values) rows to fit to; where a value is missing, the mean of its column.
 
     Parameters
@@ -85,12 +89,11 @@ def known_rows(x: Tensor, weight: Tensor | None, side: int, which: Tensor | None
     if weight is None or weight.ndim == 1:
         return rows
     weight = _cut(_per_value(weight, x), side, which)
-    mean = (rows * weight).sum(0) / weight.sum(0).clamp(min=1e-12)
-    return torch.where(weight > 0, rows, mean)
+    return torch.where(weight > 0, rows, column_mean(rows, weight))
 
 
 def known_weight(
-    x: Tensor, weight: Tensor | None, side: int, which: Tensor | None
+    x: Tensor, weight: Tensor | None, side: int = 0, which: Tensor | None = None
 ) -> Tensor | None:
     """(m,) how much each row counts: a patch of which half is missing, half as much.
 

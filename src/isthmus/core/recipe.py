@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from isthmus.core.errors import SpecError, nearest
+from isthmus.core.ranges import number, positive, positive_int
 from isthmus.core.specs import Spec, spec
 
 AUTO = spec("auto")
@@ -43,6 +44,17 @@ class Phase:
     share: float = 1.0
     samples: int = 1
     trim: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("fit", "beta", "share"):
+            positive(getattr(self, name), name, or_zero=name != "share")
+        positive_int(self.samples, "samples")
+        if not 0 <= number(self.trim, "trim") <= 0.5:
+            raise SpecError(f"trim must be a share from 0 to 0.5, got {self.trim!r}.")
+        kinds = [penalty.kind for penalty in self.penalties]
+        for kind in kinds:
+            if kinds.count(kind) > 1:
+                raise SpecError(f"the penalty '{kind}' is there twice. Leave one out.")
 
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
@@ -101,8 +113,9 @@ class Recipe:
         """The same recipe with the given parts in place of its own."""
         code = _over(self.code, code)
         if prior is not None:
-            before = Spec.from_json(code.options.get("prior", "normal"))
-            code = code.with_options(prior=_over(before, prior))
+            own = code.options.get("prior")
+            prior = prior if own is None else _over(Spec.from_json(own), prior)
+            code = code.with_options(prior=prior)
         phases = self.phases
         if corruption is not None:
             phases = tuple(

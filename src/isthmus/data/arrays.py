@@ -65,6 +65,14 @@ def _numbers(array: Array) -> Array:
     raise DataError(f"{found}. Pass an array of real numbers.")
 
 
+def as_number(text: str) -> float | None:
+    """The number that a text spells, or None."""
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
 def row_weights(n: int, weight: Array | None) -> NDArray[np.float64] | None:
     """How often each of n rows counts, if that is said and possible.
 
@@ -162,14 +170,3 @@ def blocks(X: Array) -> Blocks:
     """Slices of rows that hold about ``BLOCK_VALUES`` values each."""
     rows = max(1, BLOCK_VALUES // max(1, int(np.prod(X.shape[1:]))))
     return (slice(first, first + rows) for first in range(0, len(X), rows))
-
-
-def counted(n: int, one: str, many: str | None = None) -> str:
-    """``1 row``, ``2 rows``."""
-    return f"{n:,} {one if n == 1 else many or one + 's'}"
-
-
-def listed(names: list[str], most: int = 5, joint: str = ", ") -> str:
-    """The first few, and how many more there are."""
-    rest = len(names) - most
-    return joint.join(names[:most]) + (f"{joint}and {rest:,} more" if rest > 0 else "")

@@ -9,11 +9,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
-from isthmus.data.contracts import Array
-
-Floats = NDArray[np.float64]
+from isthmus.data.contracts import Array, Floats
 
 DAY = 86_400
 UNITS = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}

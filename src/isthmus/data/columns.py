@@ -17,9 +17,9 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from isthmus.core.errors import ColumnsError, DataError
-from isthmus.data.arrays import listed
+from isthmus.core.wording import listed
+from isthmus.data.arrays import as_number
 from isthmus.data.arrow import (
-    Floats,
     arrow_type,
     floats_of,
     has_text,
@@ -30,18 +30,20 @@ from isthmus.data.arrow import (
     said,
     typed,
 )
-from isthmus.data.contracts import Array
+from isthmus.data.contracts import Array, Floats
 
 Cells = Array | Any
 """A NumPy array of numbers, or an Arrow array."""
 
 KINDS = ("number", "category", "date", "text")
-MOST_LEVELS = 64
-"""A category has at most so many levels; of more, the rarest are one level together."""
+MANY_LEVELS = 64
+"""Of more levels than this, the rare ones are one level together."""
 RARE_ROWS, RARE_SHARE = 2, 0.005
-"""A level that is to stand alone among so many has at least so many rows."""
+"""A level that is to stand alone among so many has at least so many rows, and this share."""
 NAMES_ROWS, NAMES_SHARE = 20, 0.9
 """From so many different values on, a column in which this share of values differs is names."""
+LEAST_COVERED = 0.5
+"""Levels that cover a smaller share of the rows than this say too little: the column is text."""
 
 
 @dataclass(frozen=True)
@@ -159,17 +161,19 @@ def _learn_levels(cells: Any, native: str, weight: Floats | None) -> Column:
         choices, ordered = tuple(levels), cells.type.ordered
     found = np.flatnonzero(rows)
     by_rows = sorted(found, key=lambda i: (-rows[i], levels[i]))
-    many = len(found) > MOST_LEVELS
+    many = len(found) > MANY_LEVELS
     if many:
-        frequent = max(RARE_ROWS, RARE_SHARE * weight.sum())
-        by_rows = [i for i in by_rows[: MOST_LEVELS - 1] if rows[i] >= frequent]
+        frequent = max(RARE_ROWS, RARE_SHARE * rows.sum())
+        by_rows = [i for i in by_rows if rows[i] >= frequent]
     all_differ = len(found) > NAMES_SHARE * rows.sum() and len(found) >= NAMES_ROWS
-    if (all_differ and (many or choices is None)) or (many and not by_rows):
+    scattered = many and rows[by_rows].sum() < LEAST_COVERED * rows.sum()
+    if (all_differ and (many or choices is None)) or scattered:
         return Column("text", type_, native, choices=choices, ordered=ordered)
     kept = tuple(levels[i] for i in (sorted(by_rows) if in_order else by_rows))
     if native == "Categorical":
         choices = kept
-    return Column("category", type_, native, kept, many, choices, ordered)
+    others = len(kept) < len(found)
+    return Column("category", type_, native, kept, others, choices, ordered)
 
 
 def encode(column: Column, cells: Cells, name: str) -> Floats:
@@ -205,7 +209,7 @@ def _as_numbers(column: Column, cells: Cells) -> Floats | None:
     if not has_text(cells.type):
         return None
     codes, texts, _ = _levels(cells)
-    values = [_parsed(text) for text in texts]
+    values = [as_number(text) for text in texts]
     if None in values:
         return None
     return _looked_up(codes, np.array(values, dtype=np.float64))
@@ -248,7 +252,7 @@ def _as_levels(column: Column, cells: Cells) -> Floats | None:
     values, codes = np.unique(np.asarray(given, dtype=np.float64), return_inverse=True)
     known = {0.0: 0.0, 1.0: 1.0} if column.type == "bool" else {}
     if not known:
-        by_value = {_parsed(level): i for level, i in number.items()}
+        by_value = {as_number(level): i for level, i in number.items()}
         if None in by_value:
             return None
         known = {value: i for value, i in by_value.items() if value is not None}
@@ -317,13 +321,6 @@ def _looked_up(codes: NDArray[np.int64], values: Floats) -> Floats:
     return found
 
 
-def _parsed(text: str) -> float | None:
-    try:
-        return float(text)
-    except ValueError:
-        return None
-
-
 def _examples(column: Column, cells: Cells) -> str:
     """Some of the values that are in the way."""
     if isinstance(cells, np.ndarray):
@@ -334,7 +331,7 @@ def _examples(column: Column, cells: Cells) -> str:
     else:
         values = dict.fromkeys(v for v in cells.drop_null().unique().to_pylist()[:1000])
         if column.kind == "number" and has_text(cells.type):
-            values = dict.fromkeys(v for v in values if _parsed(str(v)) is None)
+            values = dict.fromkeys(v for v in values if as_number(str(v)) is None)
         shown = [repr(v) if isinstance(v, str) else str(v) for v in values]
     more = ", ..." if len(shown) > 1 else ""
     return f"{listed(shown[:1])}{more}"

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -13,8 +14,11 @@ from isthmus.core.specs import Spec
 from isthmus.core.types import Batch
 
 Array = NDArray[Any]
+Floats = NDArray[np.float64]
 Support = str | tuple[str, ...]
 SUPPORTS = ("real", "unit", "count")
+OF_LEVELS = "level"
+"""The support of categories, which only columns with levels have."""
 
 
 class Modality(ABC):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import os
-from collections import Counter
+import re
+from collections import Counter, deque
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,13 +15,15 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 
 from isthmus.core.errors import DataError, EmptyError
-from isthmus.data.arrays import listed
+from isthmus.core.wording import listed
+from isthmus.data.arrays import as_number
 
 DELIMITERS = (",", ";", "\t")
 MISSING = ("", "?", "NA", "N/A", "n/a", "NaN", "nan", "-nan", "NULL", "null", "None", "#N/A")
 SAMPLE_BYTES, SAMPLE_LINES, FEWEST_LINES = 1 << 20, 200, 2
 LONGEST_LINE = 1 << 26
 """Bytes: longer lines are no rows of a table."""
+BOM = b"\xef\xbb\xbf"
 BOMS_OF_WIDE = (b"\xff\xfe", b"\xfe\xff")
 
 
@@ -50,9 +53,7 @@ def read_delimited(path: Path) -> tuple[Any, list[str] | None]:
     """
     layout = _layout(path)
     names = layout.names or [str(j) for j in range(layout.n_columns)]
-    quotes, longest = _scan(path)
-    if quotes % 2:
-        raise DataError(f"{path} ends within quotation marks. Is it cut short or damaged?")
+    has_quoted, longest = _scan(path, layout.delimiter)
     try:
         with pa.OSFile(os.fsencode(path)) as file:
             table = pacsv.read_csv(
@@ -63,7 +64,7 @@ def read_delimited(path: Path) -> tuple[Any, list[str] | None]:
                     block_size=max(SAMPLE_BYTES, longest + 1),
                 ),
                 parse_options=pacsv.ParseOptions(
-                    delimiter=layout.delimiter, newlines_in_values=quotes > 0
+                    delimiter=layout.delimiter, newlines_in_values=has_quoted
                 ),
                 convert_options=pacsv.ConvertOptions(
                     null_values=MISSING, strings_can_be_null=True, decimal_point=layout.decimal
@@ -166,14 +167,23 @@ def _rate(lines: list[str], delimiter: str) -> tuple[bool, bool, float, int]:
     return equal, splits, sum(map(_is_number, cells)) / len(cells), len(rows[0])
 
 
-def _scan(path: Path) -> tuple[int, int]:
-    """How many quotation marks there are, and the bytes of the longest line."""
-    quotes = longest = begun = 0
+def _scan(path: Path, delimiter: str) -> tuple[bool, int]:
+    """Whether there are cells in quotation marks, and the bytes of the longest line."""
+    # A mark within a cell, as of inches, opens nothing; and one that is doubled closes nothing.
+    quoted = re.compile(rf'(?<![^{delimiter}\r\n])"[^"]*(?:""[^"]*)*("|\Z)'.encode())
+    has_quoted, longest, left = False, 0, b""
     with path.open("rb") as file:
+        begun = file.seek(len(BOM) if file.read(len(BOM)) == BOM else 0)
         while part := file.read(1 << 22):
             if b"\0" in part:
                 raise _no_text(path)
-            quotes += part.count(b'"')
+            whole, end, rest = (left + part).rpartition(b"\n")
+            last = deque(quoted.finditer(whole + end), maxlen=1)
+            has_quoted = has_quoted or bool(last)
+            is_open = bool(last) and not last[0][1]
+            left = (whole + end)[last[0].start() :] + rest if is_open else rest
+            if len(left) > LONGEST_LINE and is_open:
+                raise _ends_quoted(path)
             ends = np.flatnonzero(np.frombuffer(part, np.uint8) == ord("\n"))
             if len(ends):
                 within = int(np.diff(ends).max(initial=0))
@@ -184,7 +194,14 @@ def _scan(path: Path) -> tuple[int, int]:
             longest = max(longest, begun)
             if longest > LONGEST_LINE:
                 raise _line_too_long(path)
-    return quotes, longest
+    last = deque(quoted.finditer(left), maxlen=1)
+    if last and not last[0][1]:
+        raise _ends_quoted(path)
+    return has_quoted or bool(last), longest
+
+
+def _ends_quoted(path: Path) -> DataError:
+    return DataError(f"{path} ends within quotation marks. Is it cut short or damaged?")
 
 
 def _is_header(first: list[str], second: list[list[str]]) -> bool:
@@ -202,11 +219,7 @@ def _is_header(first: list[str], second: list[list[str]]) -> bool:
 
 
 def _is_number(cell: str) -> bool:
-    try:
-        float(cell.strip().replace(",", "."))
-    except ValueError:
-        return False
-    return cell.strip() not in MISSING
+    return as_number(cell.replace(",", ".")) is not None and cell.strip() not in MISSING
 
 
 def _is_word(cell: str) -> bool:

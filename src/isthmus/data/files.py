@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from isthmus.core.errors import ColumnsError, DataError, EmptyError, nearest
-from isthmus.data.arrays import listed
+from isthmus.core.wording import listed
 from isthmus.data.contracts import Array
 from isthmus.data.frames import to_objects
 from isthmus.data.memory import check_memory

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from isthmus.core.errors import DataError, EmptyError
-from isthmus.data.arrays import listed
+from isthmus.core.wording import listed
 from isthmus.data.contracts import Array
 from isthmus.data.decoding import read_each
 from isthmus.data.files import IMAGE_ENDINGS
@@ -39,13 +39,18 @@ def read_folder(folder: Path) -> tuple[Array, list[Path]]:
     """
     paths = _image_files(folder)
     if not paths:
-        inside = sorted(path.name for path in folder.iterdir() if path.is_dir())
-        below = [name for name in inside if _image_files(folder / name)]
+        below = folders_of_images(folder)
         hint = f" There are in its folders {listed(below)}: give one of them." if below else ""
         raise EmptyError(
             f"there are no images in {folder}. Looked for {', '.join(IMAGE_ENDINGS)}.{hint}"
         )
     return read_images(paths), paths
+
+
+def folders_of_images(folder: Path) -> list[str]:
+    """The names of the folders within a folder that have images in them."""
+    inside = sorted(path for path in folder.iterdir() if path.is_dir())
+    return [path.name for path in inside if _image_files(path)]
 
 
 def _image_files(folder: Path) -> list[Path]:

@@ -14,8 +14,9 @@ import narwhals.stable.v2 as nw
 import numpy as np
 from narwhals.exceptions import NarwhalsError
 
-from isthmus.core.errors import DataError, NumbersError
-from isthmus.data.arrays import as_array, counted, listed
+from isthmus.core.errors import ColumnsError, DataError, NumbersError
+from isthmus.core.wording import counted, listed
+from isthmus.data.arrays import as_array
 from isthmus.data.contracts import Array
 
 OBJECTS = "objects"
@@ -319,19 +320,46 @@ def to_objects(columns: Mapping[Any, Any]) -> Array:
     return found
 
 
+def found_columns(
+    sheet: Sheet, names: list[str] | None, labels: list[int] | None, wanted: list[int]
+) -> list[int] | None:
+    """Where in a table the wanted of the columns that a model was fitted on are.
+
+    Found by their names, else by their numbers; None where there are neither to go by.
+
+    Raises
+    ------
+    ColumnsError
+        If one of them is missing, or there is one that was not fitted on.
+    """
+    ours: Sequence[str | int] | None = names
+    theirs: Sequence[str | int] | None = sheet.names
+    if ours is None and theirs is None:
+        ours, theirs = labels, sheet.labels
+    if ours is None or theirs is None:
+        return None
+    place = {name: i for i, name in enumerate(theirs)}
+    needed = [ours[j] for j in wanted]
+    known = set(ours)
+    missing = [name for name in needed if name not in place]
+    unknown = [name for name in theirs if name not in known]
+    if missing or unknown:
+        raise ColumnsError(other_columns(len(ours), sheet.n_columns, missing, unknown))
+    return [place[name] for name in needed]
+
+
 def other_columns(
-    every: list[str] | None, needed: list[str] | None, n_columns: int, sheet: Sheet
+    fitted: int, got: int, missing: Sequence[str | int] = (), unknown: Sequence[str | int] = ()
 ) -> str:
-    """What to say of a table that has not the n columns that a model was fitted on."""
-    details = []
-    if every is not None and sheet.names is not None:
-        theirs, ours = set(sheet.names), set(every)
-        missing = [f"'{name}'" for name in needed or [] if name not in theirs]
-        unknown = [f"'{name}'" for name in sheet.names if name not in ours]
-        details = [f"missing: {listed(missing)}"] if missing else []
-        details += [f"not known: {listed(unknown)}"] if unknown else []
+    """What to say of a table that has not the columns that a model was fitted on."""
+    named = {"missing": missing, "not known": unknown}
+    details = [
+        f"{what}: {listed([repr(str(name)) for name in names])}"
+        for what, names in named.items()
+        if names
+    ]
     found = f" ({'; '.join(details)})" if details else ""
     return (
-        f"the model was fitted on {counted(n_columns, 'column')}, got {sheet.n_columns}{found}. "
+        f"the model was fitted on {counted(fitted, 'column')}, got {got}{found}. "
         "Pass a table with the same columns, or fit a new model."
     )

@@ -202,10 +202,11 @@ def richest(channels: set[int]) -> int:
     return (3 if max(channels) > 2 else 1) + any(n % 2 == 0 for n in channels)
 
 
-def widened(image: Array, channels: int) -> Array:
+def widened(image: Array, channels: int, opaque: float | None = None) -> Array:
     """(..., height, width, channels) of a single image, or of an array with channels last.
 
-    Grey is repeated as three colours; where there was no alpha, all is opaque.
+    Grey is repeated as three colours; where there was no alpha, all is opaque: by default, of
+    what is white in the type of the image.
     """
     image = image[..., np.newaxis] if image.ndim == 2 else image
     have = image.shape[-1]
@@ -217,8 +218,9 @@ def widened(image: Array, channels: int) -> Array:
     if channels % 2:
         return colours
     if alpha is None:
-        white = WHITE.get(str(image.dtype), 1 if image.dtype.kind in "fb" else 255)
-        alpha = np.full_like(image[..., :1], white)
+        if opaque is None:
+            opaque = WHITE.get(str(image.dtype), 1 if image.dtype.kind in "fb" else 255)
+        alpha = np.full_like(image[..., :1], opaque)
     return np.concatenate([colours, alpha], axis=-1)
 
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from itertools import repeat
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from isthmus.core.errors import DataError, EmptyError, ModelFileError, ShapeError
+from isthmus.core.errors import DataError, ModelFileError, ShapeError
 from isthmus.core.specs import Spec, spec
 from isthmus.core.types import Batch
-from isthmus.data.arrays import LARGEST, counted, moments, scaled, unscaled, used_rows
+from isthmus.core.wording import counted
+from isthmus.data.arrays import LARGEST, scaled, unscaled, used_rows
 from isthmus.data.contracts import SUPPORTS, Array, Modality, Support
 from isthmus.data.gathering import (
     MAX_CHANNELS,
@@ -25,6 +25,13 @@ from isthmus.data.gathering import (
     sizes_of,
     widened,
 )
+from isthmus.data.pixels import (
+    ends_of,
+    is_whole,
+    known_values,
+    moments_of,
+    under_transparency,
+)
 
 LARGEST_DENSE = 4096
 """Up to so many values in an image, a dense network suits it."""
@@ -33,6 +40,9 @@ LARGEST_CANVAS = 1 << 28
 """Values that images of unequal sizes may fill on their canvases, in all: 1 GiB."""
 WIDEST_SPREAD = 4.0
 """How many times the area of the middle image the canvas may have."""
+
+DAZZLING = 10.0
+"""Floats above this are not of 0 to 1, even where some were sharpened beyond it."""
 
 MIN_DEVIATION = 1e-6
 """Images that vary less than this, relative to their range, are taken as constant."""
@@ -87,8 +97,8 @@ class Images(Modality):
     def fit(self, X: Any, weight: Array | None = None) -> None:
         images = as_images(X)
         kept, weight = used_rows(images, weight)
-        known = _known(kept)
-        low, high = _ends(known)
+        known = known_values(kept)
+        low, high = ends_of(known)
         if not (math.isfinite(low) and math.isfinite(high)):
             raise DataError(_infinite(images))
         sizes, one = sizes_of(images), images[0]
@@ -99,11 +109,11 @@ class Images(Modality):
         self.has_channel_axis = one.ndim == 3
         self.dtype = str(one.dtype.newbyteorder("="))
         integers = one.dtype.kind != "f"
-        self.whole = low >= 0 and (integers or all(map(_is_whole, known)))
+        self.whole = low >= 0 and (integers or all(map(is_whole, known)))
         self.range = _range(one.dtype, low, high)
         if not math.isfinite(self.range[1] - self.range[0]):
             raise DataError(f"the images span {low:.3g} to {high:.3g}: too far. Rescale them.")
-        first, second = _moments(known, *self.range, weight)
+        first, second = moments_of(known, *self.range, weight)
         deviation = math.sqrt(max(second - first * first, 0.0)) / 2
         self.mean = (first + 1) / 2
         self.deviation = deviation if deviation > MIN_DEVIATION else 1.0
@@ -123,27 +133,35 @@ class Images(Modality):
         images = as_images(X)
         self._check_sizes(images)
         self._check_units(images)
-        channels, height, width = self.shape
+        _, height, width = self.shape
         if images.dtype != object and images.shape[1:3] == (height, width):
-            return Batch(*self._scaled(widened_rows(images, channels), 0))
+            layers = images[..., np.newaxis] if images.ndim == 3 else images
+            return Batch(*self._scaled(self._widened(layers), 0))
         x = torch.zeros(len(images), *self.shape)
         weight = torch.zeros(len(images), 1, height, width)
         for i, image in enumerate(images):
-            values, known = self._scaled(widened(image, channels)[np.newaxis], i)
+            values, known = self._scaled(self._widened(image)[np.newaxis], i)
             rows, columns = image.shape[:2]
             x[i, :, :rows, :columns] = values[0]
             if known is None:
                 weight[i, :, :rows, :columns] = 1.0
                 continue
             if known.shape[1] > weight.shape[1]:
-                weight = weight.repeat(1, channels, 1, 1)
+                weight = weight.repeat(1, self.shape[0], 1, 1)
             weight[i, :, :rows, :columns] = known[0]
         return Batch(x, None if bool(weight.all()) else weight)
+
+    def _widened(self, image: Array) -> Array:
+        """With the channels of the model, opaque in its range."""
+        have = image.shape[-1] if image.ndim > 2 else 1
+        if have % 2 > self.shape[0] % 2 and image.dtype != self.dtype:
+            image = image.astype(np.float64)
+        return widened(image, self.shape[0], self.range[1])
 
     def _scaled(self, images: Array, first: int) -> tuple[Tensor, Tensor | None]:
         """(n, channels, height, width) of x from images with channels last, and what is known."""
         flat = images.reshape(len(images), -1)
-        missing = _under_transparency(images)
+        missing = under_transparency(images)
         x = self._x(flat)
         if x is None and images.dtype.kind == "f" and not np.isinf(images).any():
             missing = np.isnan(images)
@@ -165,7 +183,7 @@ class Images(Modality):
     def _x(self, flat: Array) -> Array | None:
         """Rows in the model's units; None if there is a value that cannot be used."""
         counts = self.support == "count" and not np.isnan(flat).any()
-        if counts and ((flat < 0).any() or not _is_whole(flat)):
+        if counts and ((flat < 0).any() or not is_whole(flat)):
             raise DataError(
                 "the model was fitted on counts, whole numbers from 0 on, but these images hold "
                 "others."
@@ -194,12 +212,16 @@ class Images(Modality):
     def _check_units(self, images: Array) -> None:
         """Refuse 0 to 1 where it was 0 to 255, and the other way round."""
         fitted, dtype = np.dtype(self.dtype), images[0].dtype
-        if dtype == fitted:
+        if dtype == fitted and self.range != (0.0, 1.0):
             return
-        _, high = _ends(_known(images))
+        known = known_values(images)
+        if not any(values.size for values in known):
+            return
+        _, high = ends_of(known)
         whole = dtype.kind != "f"
         too_dark = fitted.kind in "iu" and not whole and 0 < high <= 1 < self.range[1]
-        too_bright = whole and high > self.range[1]
+        most = self.range[1] if whole else DAZZLING if self.range == (0.0, 1.0) else math.inf
+        too_bright = most < high < math.inf
         if too_dark or too_bright:
             raise DataError(
                 f"the model was fitted on {fitted} images with values from {self.range[0]:g} to "
@@ -268,85 +290,19 @@ class Images(Modality):
             images.support = str(json["support"])
             images.has_channel_axis = bool(json["channel_axis"])
             images.varied, images.whole = bool(json.get("varied")), bool(json.get("whole"))
-            images.dtype = str(np.dtype(json["dtype"]))
+            images.dtype = str(json["dtype"])
             images.mean, images.deviation = float(json["mean"]), float(json["deviation"])
             if images.support not in SUPPORTS or not 1 <= channels <= MAX_CHANNELS:
                 raise ValueError("support or shape")
+            if np.dtype(images.dtype).kind not in "biuf":
+                raise ValueError(f"dtype {images.dtype!r}")
         except (KeyError, TypeError, ValueError) as error:
             raise ModelFileError(f"the saved image schema cannot be read: {error!r}.") from error
         return images
 
 
-def widened_rows(images: Array, channels: int) -> Array:
-    """(n, height, width, channels) from images of one size."""
-    return widened(images[..., np.newaxis] if images.ndim == 3 else images, channels)
-
-
 def _channels_first(images: Array) -> Tensor:
     return torch.from_numpy(images).permute(0, 3, 1, 2).contiguous()
-
-
-def _under_transparency(images: Array) -> Array | None:
-    """Where there is colour, or grey, under an alpha of 0: it is arbitrary. None if nowhere."""
-    if images.dtype != np.uint8 or images.shape[-1] not in (2, 4):
-        return None
-    clear = images[..., -1:] == 0
-    if not clear.any():
-        return None
-    hidden = np.zeros(images.shape, dtype=bool)
-    hidden[..., :-1] = clear
-    return hidden
-
-
-def _known(images: Array) -> Array | list[Array]:
-    """The values that are known: rows of an array where all are, else an array for each image."""
-    if images.dtype != object:
-        whole = images if images.ndim == 4 else images[..., np.newaxis]
-        gaps = images.dtype.kind == "f" and np.isnan(images).any()
-        if not gaps and _under_transparency(whole) is None:
-            return images.reshape(len(images), -1)
-    known = []
-    for image in images:
-        hidden = _under_transparency(image) if image.ndim == 3 else None
-        if image.dtype.kind == "f":
-            hidden = np.isnan(image)
-        known.append(image.ravel() if hidden is None else image[~hidden])
-    return known
-
-
-def _ends(known: Array | list[Array]) -> tuple[float, float]:
-    """The smallest and the largest value."""
-    if isinstance(known, np.ndarray):
-        return float(known.min()), float(known.max())
-    there = [values for values in known if values.size]
-    if not there:
-        raise EmptyError("no pixel of any image is known: all are missing (NaN).")
-    return (
-        min(float(values.min()) for values in there),
-        max(float(values.max()) for values in there),
-    )
-
-
-def _is_whole(values: Array) -> bool:
-    """Whether all are whole numbers."""
-    return values.dtype.kind != "f" or bool((values == np.floor(values)).all())
-
-
-def _moments(
-    known: Array | list[Array], low: float, high: float, weight: Array | None
-) -> tuple[float, float]:
-    """Mean and mean square of what is known, brought to -1 to 1."""
-    if isinstance(known, np.ndarray):
-        firsts, seconds = moments(known, low, high, weight)
-        return float(firsts.mean()), float(seconds.mean())
-    middle, half = low / 2 + high / 2, high / 2 - low / 2
-    total = first = second = 0.0
-    for values, times in zip(known, repeat(1.0) if weight is None else weight, strict=False):
-        d = (values.astype(np.float64) - middle) / half
-        total += times * d.size
-        first += times * float(d.sum())
-        second += times * float(d @ d)
-    return first / total, second / total
 
 
 def _check_canvas(shape: tuple[int, ...], sizes: Array) -> None:

@@ -9,9 +9,10 @@ import torch
 
 from isthmus.core.errors import DataError
 from isthmus.core.sparse import SparseRows
-from isthmus.data.arrays import LARGEST, counted
-from isthmus.data.contracts import Array
-from isthmus.data.spread import Floats, Spread, measure_sparse
+from isthmus.core.wording import counted
+from isthmus.data.arrays import LARGEST
+from isthmus.data.contracts import Array, Floats
+from isthmus.data.spread import Spread, measure_sparse
 
 LONGEST_SIDE = 1 << 24
 """So many rows or columns may be empty; more only as numbers are stored."""
@@ -23,7 +24,7 @@ def is_sparse(X: Any) -> bool:
 
 
 def compressed(X: Any) -> Any:
-    """X by rows, each cell stored once.
+    """X by rows, each cell that is not 0 stored once.
 
     Raises
     ------
@@ -36,9 +37,10 @@ def compressed(X: Any) -> Any:
         raise DataError(f"the sparse matrix holds values of type {X.dtype}, not real numbers.")
     check_sides(X.shape[0], X.shape[1], X.nnz)
     rows = X.tocsr()
-    if not rows.has_canonical_format:
+    if not (rows.has_canonical_format and rows.data.all()):
         rows = rows.copy()
         rows.sum_duplicates()
+        rows.eliminate_zeros()
     if not np.isfinite(rows.data).all():
         missing, infinite = int(np.isnan(rows.data).sum()), int(np.isinf(rows.data).sum())
         found = [counted(missing, "missing value") + " (NaN)"] if missing else []

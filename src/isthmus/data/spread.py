@@ -10,9 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from isthmus.data.arrays import blocks, moments
-from isthmus.data.contracts import Array
+from isthmus.data.contracts import Array, Floats
 
-Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 MIN_SHARED = 256

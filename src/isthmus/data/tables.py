@@ -14,24 +14,27 @@ from isthmus.core.errors import ColumnsError, DataError, EmptyError, ModelFileEr
 from isthmus.core.sparse import SparseRows
 from isthmus.core.specs import Spec, spec
 from isthmus.core.types import Batch
-from isthmus.data.arrays import LARGEST, counted, listed, row_weights, scaled, unscaled, used_rows
-from isthmus.data.contracts import SUPPORTS, Array, Modality, Support
+from isthmus.core.wording import counted, listed
+from isthmus.data.arrays import LARGEST, row_weights, scaled, unscaled, used_rows
+from isthmus.data.contracts import OF_LEVELS, SUPPORTS, Array, Floats, Modality, Support
 from isthmus.data.frames import (
     OBJECTS,
     Sheet,
     as_sheet,
     called,
+    found_columns,
     library_of,
     other_columns,
     to_frame,
     to_objects,
 )
 from isthmus.data.scipy_sparse import compressed, from_rows, is_sparse, spread_of, to_rows
-from isthmus.data.spread import Floats, Mask, Spread, measure
+from isthmus.data.spread import Mask, Spread, measure
 
 if TYPE_CHECKING:
     from isthmus.data.columns import Column
 
+DTYPES = ("float64", "float32")
 PLAIN = "array"
 """Stands for the library where an array of numbers came."""
 
@@ -122,8 +125,8 @@ class Table(Modality):
         if not self.places:
             names = listed([sheet.called(j) for j in range(sheet.n_columns)])
             raise EmptyError(
-                f"there is nothing to learn from in {names}: nearly every row has a text of its "
-                "own. Pass columns of numbers, dates or categories too."
+                f"there is nothing to learn from in {names}: too many different texts. "
+                "Pass columns of numbers, dates or categories too."
             )
         return values[:, : len(self.places)]
 
@@ -133,7 +136,13 @@ class Table(Modality):
     def suit(self, support: Support) -> None:
         each = (support,) * self.shape[0] if isinstance(support, str) else tuple(support)
         levels = self._levels
-        for found, n in zip(each, levels, strict=False):
+        support = each if support == OF_LEVELS else support
+        for j, (found, n) in enumerate(zip(each, levels, strict=False)):
+            if found == OF_LEVELS and not n:
+                raise DataError(
+                    f"{self._called(j)} holds numbers, which a likelihood of categories cannot "
+                    "explain. Pass them as text, or leave the likelihood to the data."
+                )
             if found not in SUPPORTS and not n:
                 raise ValueError(f"support must be one of {', '.join(SUPPORTS)}, got {found!r}.")
         if len(each) != self.shape[0]:
@@ -218,18 +227,14 @@ class Table(Modality):
 
     def _found(self, sheet: Sheet) -> list[int]:
         """Where in the table each column that has a place in x is."""
-        names = self.every_name
-        if names is None or sheet.names is None:
-            if sheet.n_columns == self._n_columns:
-                return self.places
-            if sheet.n_columns == self.shape[0]:
-                return list(range(sheet.n_columns))
-            raise ColumnsError(other_columns(self.every_name, self.names, self._n_columns, sheet))
-        place = {name: i for i, name in enumerate(sheet.names)}
-        wanted = [names[j] for j in self.places]
-        if not (set(wanted) <= set(place) <= set(names)):
-            raise ColumnsError(other_columns(self.every_name, self.names, self._n_columns, sheet))
-        return [place[name] for name in wanted]
+        found = found_columns(sheet, self.every_name, self.labels, self.places)
+        if found is not None:
+            return found
+        if sheet.n_columns == self._n_columns:
+            return self.places
+        if sheet.n_columns == self.shape[0]:
+            return list(range(sheet.n_columns))
+        raise ColumnsError(other_columns(self._n_columns, sheet.n_columns))
 
     @property
     def _n_columns(self) -> int:
@@ -246,11 +251,7 @@ class Table(Modality):
     def _sparse_rows(self, X: Any) -> SparseRows:
         rows = compressed(X)
         if rows.shape[1] != self.shape[0]:
-            raise ColumnsError(
-                other_columns(
-                    None, None, self._n_columns, Sheet(rows.shape[0], rows.shape[1], None)
-                )
-            )
+            raise ColumnsError(other_columns(self._n_columns, rows.shape[1]))
         if not self.is_sparse:
             raise DataError(
                 "X is a sparse matrix, but the model was fitted on a dense table. Pass X.toarray()."
@@ -354,7 +355,7 @@ class Table(Modality):
 
     def _read_schema(self, json: Mapping[str, Any], n_places: int) -> None:
         n, schema, names, labels = (json[k] for k in ("columns", "schema", "names", "labels"))
-        self.library, self.dtype = str(json["library"]), str(np.dtype(json["dtype"]))
+        self.library, self.dtype = str(json["library"]), json["dtype"]
         self.is_sparse = bool(json["sparse"])
         self.places = list(range(n_places))
         self.every_name = None if names is None else [str(name) for name in names]
@@ -367,6 +368,8 @@ class Table(Modality):
         for part in (self.columns or self.places, self.every_name, self.labels):
             if part is not None and len(part) != n:
                 raise ValueError("parts of different lengths")
+        if self.dtype not in DTYPES:
+            raise ValueError(f"dtype {self.dtype!r}")
         if self.every_name is not None:
             self.names = [self.every_name[j] for j in self.places]
 

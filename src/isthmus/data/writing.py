@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from isthmus.core.errors import DataError
-from isthmus.data.arrays import listed
+from isthmus.core.wording import listed
 from isthmus.data.contracts import Array
 from isthmus.data.files import ARRAY_ENDINGS, TABLE_ENDINGS, arrow_table
 from isthmus.data.frames import as_sheet, is_objects

@@ -15,7 +15,7 @@ from isthmus.core.errors import AbilityError, ShapeError, SpecError, nearest
 from isthmus.core.ranges import positive, share
 from isthmus.core.specs import Spec, spec
 from isthmus.core.types import Batch
-from isthmus.parts.contracts import CORRUPTIONS, Corruption
+from isthmus.parts.contracts import CORRUPTIONS, Corruption, Likelihood
 
 FLIPS = {"none": (), "horizontal": (-1,), "vertical": (-2,), "both": (-1, -2)}
 
@@ -68,6 +68,9 @@ class Augment(Corruption):
         self.warps = bool(self.rotate or self.shift or self.zoom)
         if self.warps:
             _kornia()
+
+    def suit(self, likelihood: Likelihood) -> None:
+        self.then.suit(likelihood)
 
     def forward(self, batch: Batch) -> tuple[Batch, Batch]:
         seen, target = self.then(self._changed(batch) if self.training else batch)

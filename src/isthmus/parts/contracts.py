@@ -26,6 +26,9 @@ class Network(nn.Module, ABC):
     """How many positions of x one position of the code stands for, along each axis."""
     starts_plain: bool = False
     """Whether ``start`` makes it the plain method, so that it can be kept untrained."""
+    aligned: ClassVar[bool] = False
+    """Whether a place in x means the same in every row, as a column or a pixel does: the mean of
+    the place then stands in for what is missing, in place of 0."""
     pace: float = 1.0
     """Of an optimiser's usual learning rate, how much suits it."""
 
@@ -76,8 +79,11 @@ class Prior(nn.Module, ABC):
     def sample(self, n: int, grid: Shape = ()) -> Tensor:
         """(n, dim, *grid) drawn."""
 
-    def start(self, latents: Tensor) -> None:
-        """Look at (n, dim, *grid) codes before a phase begins."""
+    def start(self, latents: Tensor, weight: Tensor | None = None) -> None:
+        """Look at (n, dim, *grid) codes, of rows with (n,) weights, before a phase begins."""
+
+    def learn(self, z: Tensor, weight: Tensor | None = None) -> None:
+        """Follow the codes of a step of training, of rows with (B,) weights."""
 
 
 class Code(nn.Module, ABC):
@@ -92,15 +98,20 @@ class Code(nn.Module, ABC):
     prior: Prior
 
     @abstractmethod
-    def forward(self, h: Tensor) -> Coded:
-        """(B, n_params, dim, *grid) to the code; draws only while training."""
+    def forward(self, h: Tensor, weight: Tensor | None = None) -> Coded:
+        """(B, n_params, dim, *grid) to the code; draws only while training.
+
+        ``weight``, (B,), is that of rows, for what is counted or averaged while training.
+        """
 
     def sample(self, n: int, grid: Shape = ()) -> Tensor:
         """(n, dim, *grid) codes drawn from the prior."""
         return self.prior.sample(n, grid)
 
-    def look(self, h: Tensor) -> None:
-        """Look at (n, n_params, dim, *grid) outputs of the just started encoder."""
+    def look(self, h: Tensor, weight: Tensor | None = None) -> None:
+        """Look at (n, n_params, dim, *grid) outputs of the just started encoder, of rows with
+        (n,) weights.
+        """
 
     def start(self, curvature: Tensor) -> None:
         """Look at what one unit squared of each code dimension costs, (dim,) nats."""
@@ -110,8 +121,9 @@ class Likelihood(nn.Module, ABC):
     """How well the decoder's output explains x."""
 
     support: str | tuple[str, ...] = "real"
-    """Where x lives: "real" (standardised), "unit" (0 to 1) or "count" (whole numbers from 0 on);
-    one for each column where they differ. The data are scaled accordingly."""
+    """Where x lives: "real" (standardised), "unit" (0 to 1), "count" (whole numbers from 0 on) or
+    "level" (numbers of levels); one for each column where they differ. The data are scaled
+    accordingly."""
     starts_plain: bool = False
     """Whether least squares up to ``guess`` is the plain method itself, as under a Gaussian."""
     judged: ClassVar[str] = "error"
@@ -125,9 +137,17 @@ class Likelihood(nn.Module, ABC):
         """The shape of what the network sees of a row of ``shape``."""
         return shape
 
-    def embed(self, x: Tensor, weight: Tensor | None = None) -> Tensor:
+    def embed(self, x: Tensor) -> Tensor:
         """(B, *inputs) how x is shown to the network: a category by a place for each level."""
         return x
+
+    def embed_weight(self, weight: Tensor) -> Tensor:
+        """(B, *inputs) the weight of what is shown, from the weight of each value of x."""
+        return weight
+
+    def noisy(self, x: Tensor, noise: Tensor) -> Tensor:
+        """(B, *shape) x with noise added, in units of what the network sees."""
+        return x + noise
 
     def unembed(self, embedded: Tensor) -> Tensor:
         """(B, *shape) the x that looks most like (B, *inputs)."""
@@ -162,6 +182,9 @@ class Corruption(nn.Module, ABC):
 
     hides: bool = False
     """Whether it hides values, as if they were missing."""
+
+    def suit(self, likelihood: Likelihood) -> None:
+        """Before a phase begins: learn how x is shown to the network."""
 
     @abstractmethod
     def forward(self, batch: Batch) -> tuple[Batch, Batch]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -9,7 +11,7 @@ from isthmus.core import ranges
 from isthmus.core.errors import SpecError
 from isthmus.core.ranges import positive, positive_int
 from isthmus.core.types import Batch
-from isthmus.parts.contracts import CORRUPTIONS, Corruption
+from isthmus.parts.contracts import CORRUPTIONS, Corruption, Likelihood
 
 
 @CORRUPTIONS.register("none")
@@ -26,22 +28,26 @@ class Nothing(Corruption):
 @CORRUPTIONS.register("noise")
 class Noise(Corruption):
     """Gaussian noise added to x; the target stays clean (Vincent et al. 2008,
-    https://doi.org/10.1145/1390156.1390294).
+    https://doi.org/10.1145/1390156.1390294). Categories stay as they are: ``mask`` hides them.
 
     Parameters
     ----------
     scale : float
-        Standard deviation of the noise, in the units in which the model sees x: standard
-        deviations of the data, or 0 to 1 under a Bernoulli likelihood.
+        Standard deviation of the noise, in the units in which the network sees x: standard
+        deviations of the data, 0 to 1 under a Bernoulli likelihood, log(1 + x) of counts.
     """
 
     def __init__(self, scale: float = 0.3) -> None:
         super().__init__()
         self.scale = positive(scale, "scale", or_zero=True)
+        self._noisy: Callable[[Tensor, Tensor], Tensor] = torch.add
+
+    def suit(self, likelihood: Likelihood) -> None:
+        self._noisy = likelihood.noisy
 
     def forward(self, batch: Batch) -> tuple[Batch, Batch]:
-        noisy = batch.x + self.scale * torch.randn_like(batch.x)
-        return batch._replace(x=noisy), batch
+        noise = self.scale * torch.randn_like(batch.x)
+        return batch._replace(x=self._noisy(batch.x, noise)), batch
 
 
 @CORRUPTIONS.register("mask")

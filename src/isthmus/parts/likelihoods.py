@@ -129,8 +129,11 @@ class NegativeBinomial(Likelihood):
             raise ValueError(f"dispersion must be 'column' or 'shared', got {dispersion!r}.")
         self.log_r = nn.Parameter(torch.zeros(shape if dispersion == "column" else ()))
 
-    def embed(self, x: Tensor, weight: Tensor | None = None) -> Tensor:
+    def embed(self, x: Tensor) -> Tensor:
         return x.log1p()
+
+    def noisy(self, x: Tensor, noise: Tensor) -> Tensor:
+        return (x.log1p() + noise).clamp(min=0).expm1()
 
     def unembed(self, embedded: Tensor) -> Tensor:
         return embedded.clamp(max=MAX_LOG_MEAN).expm1().clamp(min=0)

@@ -33,6 +33,7 @@ class Categorical(Likelihood):
         How many levels each column has.
     """
 
+    support = "level"
     starts_plain = True
     last: Tensor
     column: Tensor
@@ -64,11 +65,14 @@ class Categorical(Likelihood):
     def inputs(self, shape: Shape) -> Shape:
         return (self.places,)
 
-    def embed(self, x: Tensor, weight: Tensor | None = None) -> Tensor:
-        lit = (self._numbers(x)[:, self.column] == self.level).to(x.dtype)
-        if weight is None or weight.ndim == 1:
-            return lit
-        return lit * (weight > 0)[:, self.column]
+    def embed(self, x: Tensor) -> Tensor:
+        return (self._numbers(x)[:, self.column] == self.level).to(x.dtype)
+
+    def embed_weight(self, weight: Tensor) -> Tensor:
+        return weight[:, self.column]
+
+    def noisy(self, x: Tensor, noise: Tensor) -> Tensor:
+        return x
 
     def unembed(self, embedded: Tensor) -> Tensor:
         return self._by_column(embedded).argmax(2).to(embedded.dtype)
@@ -109,7 +113,7 @@ class Categorical(Likelihood):
 
     def _numbers(self, x: Tensor) -> Tensor:
         """Whole numbers of levels, within those there are."""
-        return x.clamp(min=torch.zeros_like(self.last), max=self.last).long()
+        return x.round().clamp(min=torch.zeros_like(self.last), max=self.last).long()
 
     def _by_column(self, params: Tensor, sharpness: Tensor | None = None) -> Tensor:
         """(B, columns, most levels), minus infinity where a column has fewer."""
@@ -179,7 +183,7 @@ class Mixed(Likelihood):
         self.starts_plain = all(part.starts_plain for _, part in self._groups())
 
     def _supports(self) -> tuple[str, ...]:
-        found = ["real"] * len(self.inverse)
+        found = [""] * len(self.inverse)
         for group, part in self._groups():
             for j in self.places[group]:
                 assert isinstance(part.support, str)
@@ -192,14 +196,16 @@ class Mixed(Likelihood):
     def inputs(self, shape: Shape) -> Shape:
         return (sum(self._sizes("inputs")),)
 
-    def embed(self, x: Tensor, weight: Tensor | None = None) -> Tensor:
-        by_cell = weight is not None and weight.ndim > 1
-        return torch.cat(
-            [
-                part.embed(self._of(x, group), self._of(weight, group) if by_cell else None)
-                for group, part in self._groups()
-            ],
-            1,
+    def embed(self, x: Tensor) -> Tensor:
+        return torch.cat([part.embed(self._of(x, g)) for g, part in self._groups()], 1)
+
+    def embed_weight(self, weight: Tensor) -> Tensor:
+        found = [part.embed_weight(self._of(weight, g)) for g, part in self._groups()]
+        return torch.cat(found, 1)
+
+    def noisy(self, x: Tensor, noise: Tensor) -> Tensor:
+        return self._together(
+            [part.noisy(self._of(x, g), self._of(noise, g)) for g, part in self._groups()]
         )
 
     def unembed(self, embedded: Tensor) -> Tensor:
@@ -240,8 +246,7 @@ class Mixed(Likelihood):
             for group, part in self._groups()
         ]
 
-    def _of(self, x: Tensor | None, group: str) -> Tensor:
-        assert x is not None
+    def _of(self, x: Tensor, group: str) -> Tensor:
         return x.index_select(1, self.get_buffer(f"at_{group}"))
 
     def _split(self, params: Tensor) -> list[tuple[str, Likelihood, Tensor]]:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from isthmus.core.ranges import number, positive_ints
-from isthmus.core.types import Batch, Step
+from isthmus.core.types import Step
 from isthmus.parts.contracts import PENALTIES, Penalty
 from isthmus.parts.networks.dense import stack
 from isthmus.parts.networks.layers import AlignedLinear
@@ -22,10 +22,9 @@ MOST_CODES = 1024
 """At most, whose distances from each other are looked at."""
 
 
-def spread(z: Tensor, batch: Batch) -> Tensor:
+def spread(z: Tensor, weight: Tensor | None) -> Tensor:
     """(dim, 1, ...) the root mean square of each dimension of (B, dim, *grid), by row weight."""
     over = (0, *range(2, z.ndim))
-    weight = batch.row_weight
     if weight is None:
         square = z.square().mean(over, keepdim=True)
     else:
@@ -54,7 +53,7 @@ class L1(Penalty):
 
     def forward(self, model: nn.Module, step: Step) -> Tensor:
         z = step.code.z
-        return (z / spread(z, step.target)).abs().flatten(1).mean(1)
+        return (z / spread(z, step.target.row_weight)).abs().flatten(1).mean(1)
 
 
 @PENALTIES.register("contractive")
@@ -81,9 +80,10 @@ class Contractive(Penalty):
 
     def forward(self, model: nn.Module, step: Step) -> Tensor:
         assert step.pull is not None
-        mean = step.code.mean
+        n = len(step.seen.x)  # of several draws of the code, the means are alike
+        mean, weight = step.code.mean[:n], step.target.row_weight
         sign = 2 * torch.bernoulli(torch.full_like(mean, 0.5)) - 1
-        (moved,) = step.pull(sign / spread(mean, step.target))
+        (moved,) = step.pull(sign / spread(mean, None if weight is None else weight[:n]))
         norm: Tensor = moved.square().flatten(1).sum(1) / mean[0].numel()
         return norm
 

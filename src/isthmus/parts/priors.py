@@ -68,12 +68,8 @@ class Frequencies(Prior):
         return (smooth / smooth.sum(1, keepdim=True)).log()
 
     def log_prob(self, z: Tensor) -> Tensor:
-        """(B, dim, *grid) int64 symbols to (B,) nats; counts them too, while training."""
-        where = self._places(z)
-        scores = self.log_probs().flatten()[where].flatten(1).sum(1)
-        if self.training and torch.is_grad_enabled():
-            self.counts.copy_(self.decay * self.counts + self._count(where))
-        return scores
+        """(B, dim, *grid) int64 symbols to (B,) nats."""
+        return self.log_probs().flatten()[self._places(z)].flatten(1).sum(1)
 
     def sample(self, n: int, grid: Shape = ()) -> Tensor:
         until = self.log_probs().exp().cumsum(1)
@@ -82,18 +78,23 @@ class Frequencies(Prior):
         return drawn.view(self.dim, n, *grid).transpose(0, 1)
 
     @torch.no_grad()
-    def start(self, latents: Tensor) -> None:
-        self.counts.copy_(self._count(self._places(latents)))
+    def start(self, latents: Tensor, weight: Tensor | None = None) -> None:
+        self.counts.copy_(self._count(latents, weight))
+
+    @torch.no_grad()
+    def learn(self, z: Tensor, weight: Tensor | None = None) -> None:
+        self.counts.copy_(self.decay * self.counts + self._count(z, weight))
 
     def _places(self, symbols: Tensor) -> Tensor:
         """(B, dim, positions) of symbols among the flattened counts."""
         first = self.size * torch.arange(self.dim, device=symbols.device)
         return symbols.reshape(*symbols.shape[:2], -1) + first.unsqueeze(-1)
 
-    def _count(self, where: Tensor) -> Tensor:
-        """(dim, size) how often each symbol is among places."""
+    def _count(self, symbols: Tensor, weight: Tensor | None) -> Tensor:
+        """(dim, size) how often each symbol occurs, by the weight of rows."""
+        where = self._places(symbols)
+        times = self.counts.new_ones(where.shape)
+        if weight is not None:
+            times = times * weight.view(-1, 1, 1)
         none = torch.zeros_like(self.counts).flatten()
-        where = where.flatten()
-        return none.index_add(0, where, torch.ones_like(where, dtype=none.dtype)).view_as(
-            self.counts
-        )
+        return none.index_add(0, where.flatten(), times.flatten()).view_as(self.counts)

@@ -9,9 +9,9 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
+from isthmus.data.contracts import Floats
 from isthmus.plot import style
 
-Floats = NDArray[np.float64]
 MOST, GAP = 12, 0.08
 """Images in a row, and the space between them, in widths of an image."""
 WIDTH, WORDS = 7.2, 0.27

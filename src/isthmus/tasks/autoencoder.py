@@ -35,7 +35,10 @@ class Autoencoder(Fitted):
         Dimensions of the code. "auto" takes as many as PCA needs for 95 % of the variance, at
         most 64.
     recipe : str or Recipe
-        "autoencoder", "linear" (PCA), "denoising", "vae", or one of your own.
+        One of your own, or "autoencoder", "linear" (PCA), "denoising", "masked", "sparse-l1",
+        "sparse-topk", "contractive", "vae", "beta-vae", "iwae", "info-vae", "wae", "adversarial",
+        "vq-vae", "fsq", "laplace", "negative-binomial", "nested", "robust"; ``isthmus info
+        --recipes`` says where each comes from.
     network, code, prior, likelihood, corruption : str or Spec, optional
         In place of the recipe's: ``network=spec("mlp", widths=(256,))``. Options are nested
         parameters too: ``set_params(network__widths=(256,))``.
@@ -160,8 +163,10 @@ class Autoencoder(Fitted):
 
         Parameters
         ----------
-        X : array-like or DataFrame of shape (n_samples, n_features), or images of shape
-            (n_samples, height, width) or (n_samples, height, width, channels)
+        X : array-like, sparse matrix or DataFrame of shape (n_samples, n_features); or images: an
+            array of shape (n_samples, height, width) or (n_samples, height, width, channels), a
+            list of arrays or of pictures of Pillow's, of any sizes, or paths of image files, in a
+            list or as the one column of a table
         y : ignored
         sample_weight : array-like of shape (n_samples,), optional
             How often each row counts.

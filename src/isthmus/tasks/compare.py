@@ -26,6 +26,8 @@ from isthmus.tasks.plain import (
 OURS = "this model"
 PART_VALUES = 1 << 24
 """Values that are compared at a time."""
+ROUNDING_SHARE, ROUNDING = 1e-9, 1e-12
+"""Of the variance, and of one unit: errors below are those of single precision."""
 
 
 @dataclass(frozen=True)
@@ -114,8 +116,7 @@ def compare(model: Autoencoder, X: Any) -> Comparison:
     rows = list(_whole(losses, measure, explained=not mixed))
     if mixed:
         rows += _columns(model, cells, known)
-    ours, plain, _ = losses.values()
-    verdict, plain_wins = _verdict(model, ours, plain, measure)
+    verdict, plain_wins = _verdict(model, measure, *losses.values())
     return Comparison(rows, verdict, plain_wins)
 
 
@@ -177,19 +178,28 @@ def _columns(model: Autoencoder, cells: dict[str, Tensor], known: Tensor) -> Ite
             yield Row(method, "accuracy" if category else "squared error", *at, column=name)
 
 
-def _verdict(model: Autoencoder, ours: Tensor, plain: Tensor, measure: str) -> tuple[str, bool]:
+def _verdict(
+    model: Autoencoder, measure: str, ours: Tensor, plain: Tensor, mean: Tensor
+) -> tuple[str, bool]:
     gain = mean_and_error(plain - ours)
     a, b, name = float(ours.mean()), float(plain.mean()), plain_name(model)
     n = f"{len(ours)} rows" if len(ours) > 1 else "one row, too few to tell"
     if len(ours) < 2:
         gain = gain._replace(error=abs(gain.value))
+    rounding = max(ROUNDING_SHARE * float(mean.mean()), ROUNDING)
+    exact = max(a, b) <= rounding
     is_plain = model.kept_ == "start" and model.model_.starts_plain
-    if is_plain and abs(gain.value) <= max(2 * gain.error, 1e-3 * b):
-        why = "it was not trained" if not model.history_ else "training did not beat it"
+    if is_plain and (exact or abs(gain.value) <= max(2 * gain.error, 1e-3 * b)):
+        why = "training did not beat it" if model.recipe_.phases else "it was not trained"
         return f"No better than {name}: this model is the plain method, since {why}.", True
+    if exact:
+        return (
+            f"{name} does as well: both rebuild the rows exactly, but for rounding. Use PCA.",
+            True,
+        )
     if gain.value > 2 * gain.error and b > 0:
         return f"Better than {name}: {1 - a / b:.0%} less {measure} on {n}.", False
     if gain.value < -2 * gain.error:
-        times = f"{a / b:.2f} times its" if b > 0 else "more"
-        return f"{name} wins: this model has {times} {measure} on {n}. Use PCA.", True
+        found = f"{a / b:.2f} times its {measure}" if b > rounding else f"{measure} {a:.2g} to none"
+        return f"{name} wins: this model has {found} on {n}. Use PCA.", True
     return f"No clear difference from {name} on {n}. PCA is simpler: use it.", True

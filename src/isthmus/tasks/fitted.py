@@ -121,8 +121,9 @@ class Fitted(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator): 
         Returns
         -------
         array, DataFrame or images
-            As X came: a DataFrame of the same library, with its columns and types; a list, where
-            images are of unequal sizes. A dense array for a sparse matrix.
+            As X came: a DataFrame of the same library, with its columns and types; where images
+            are of unequal sizes, an array of shape (n_samples,) that holds an array for each. A
+            dense array for a sparse matrix.
         """
         self._check_fitted()
         X = self.kind_.gather(X)
@@ -150,7 +151,7 @@ class Fitted(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator): 
         return float(self.score_samples(X).mean(dtype=np.float64))
 
     def sample(self, n: int = 1, random_state: int | None = None) -> Any:
-        """New rows, from codes drawn from the prior.
+        """New rows: what is expected of codes drawn from the prior.
 
         Parameters
         ----------

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from isthmus.model import Model
+from isthmus.core.types import Batch
+from isthmus.model import Model, without_gaps
 
 
 class Encoder(nn.Module):
@@ -12,13 +13,13 @@ class Encoder(nn.Module):
 
     def __init__(self, model: Model) -> None:
         super().__init__()
-        self.likelihood, self.network = model.likelihood, model.network
-        self.bottleneck = model.code  # ``code`` is taken where modules are exported
+        self.model = model
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(n, *shape) to (n, dim, *grid)."""
-        mean: Tensor = self.bottleneck(self.network.encode(self.likelihood.embed(x))).mean
-        return mean
+    def forward(self, x: Tensor, weight: Tensor | None = None) -> Tensor:
+        """(n, *shape) to (n, dim, *grid); ``weight``, (n, *shape), is 0 where a value is missing
+        and else 1.
+        """
+        return self.model.coded(without_gaps(Batch(x, weight)).x, weight).mean
 
 
 class Decoder(nn.Module):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numbers
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from os import PathLike
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -142,6 +143,12 @@ def recipe_of(estimator: Autoencoder) -> Recipe:
         if spec.kind != "auto":
             registry.check(spec)
     prior = chosen.code.options.get("prior")
-    if prior is not None:
-        PRIORS.check(Spec.from_json(prior))
-    return chosen
+    if prior is None:
+        return chosen
+    prior = Spec.from_json(prior)
+    if prior.kind == "auto":
+        parameter = CODES.options(chosen.code.kind).get("prior")
+        usual = Spec.from_json((parameter and parameter.default) or "normal")
+        prior = usual.with_options(**prior.options)
+    PRIORS.check(prior)
+    return replace(chosen, code=chosen.code.with_options(prior=prior))

@@ -9,6 +9,7 @@ from torch import Tensor
 from isthmus.baselines import PCA
 from isthmus.core.types import Batch
 from isthmus.model import like
+from isthmus.parts import Likelihood
 
 if TYPE_CHECKING:
     from isthmus.tasks.autoencoder import Autoencoder
@@ -31,26 +32,31 @@ def has_places(model: Autoencoder) -> bool:
     return model.model_.likelihood.inputs(shape) != shape
 
 
-def shown(model: Autoencoder, batch: Batch) -> Tensor:
-    """(n, *inputs) rows as the network sees them."""
-    return model.model_.likelihood.embed(batch.x, batch.weight)
+def shown(likelihood: Likelihood, batch: Batch) -> tuple[Tensor, Tensor | None]:
+    """(n, *inputs) rows as PCA sees them, and the weights of rows or of what it sees."""
+    weight = batch.weight
+    if weight is not None and weight.ndim > 1:
+        weight = likelihood.embed_weight(weight)
+    return likelihood.embed(batch.x), weight
 
 
 def plain_codes(model: Autoencoder, batch: Batch) -> Tensor:
     """(n, components) codes of whole rows."""
-    return (shown(model, batch).flatten(1) - model.plain_.mean) @ model.plain_.axes.T
+    return model.plain_.codes(*shown(model.model_.likelihood, batch))
 
 
 def plain_rebuilt(model: Autoencoder, batch: Batch) -> Tensor:
     """(n, *shape) rows as PCA gives them back, in the model's own units."""
-    return model.model_.likelihood.unembed(model.plain_.reconstruct(shown(model, batch)))
+    likelihood = model.model_.likelihood
+    return likelihood.unembed(model.plain_.reconstruct(*shown(likelihood, batch)))
 
 
 def mean_rebuilt(model: Autoencoder, batch: Batch) -> Tensor:
     """(n, *shape) the mean of what was fitted on, or the commonest level, for every row."""
     plain = model.plain_
     mean = PCA(plain.mean, plain.axes[:0], plain.patch)
-    return model.model_.likelihood.unembed(mean.reconstruct(shown(model, batch)))
+    likelihood = model.model_.likelihood
+    return likelihood.unembed(mean.reconstruct(*shown(likelihood, batch)))
 
 
 def errors(model: Autoencoder, rebuilt: Tensor, batch: Batch) -> Tensor:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
+from sklearn.utils import _safe_indexing
 from torch import Tensor
 
 from isthmus.baselines import PCA
 from isthmus.core.linear import principal_components
+from isthmus.core.patches import known_rows, known_weight
 from isthmus.core.ranges import positive_int
 from isthmus.core.recipe import Recipe
 from isthmus.core.types import Batch
+from isthmus.core.wording import NO_PLACE, listed
 from isthmus.data import Modality
 from isthmus.model import Model
 from isthmus.parts import CORRUPTIONS, LIKELIHOODS
-from isthmus.tasks import parameters
+from isthmus.tasks import parameters, plain
 from isthmus.tasks import validation as checks
 from isthmus.training.surroundings import own_randomness
 
@@ -45,21 +50,25 @@ def prepare(estimator: Autoencoder, X: Any, sample_weight: Any, seed: int) -> Pr
     recipe = parameters.recipe_of(estimator)
     kind, X, n = checks.checked_for_fit(estimator, X)
     weight = checks.weights_of(sample_weight, n)
+    if weight is not None and not weight.all():
+        used = np.flatnonzero(weight)
+        X, weight = _safe_indexing(X, used), weight[used]
     kind.fit(X, weight)
+    apart = [name for name, what in kind.columns_described() or () if what == "text"]
+    if apart:
+        warnings.warn(f"left out: {listed(apart)} ({NO_PLACE})", stacklevel=3)
     checks.count_features(estimator, kind)
     recipe = checks.suited(recipe, kind)
     likelihood = LIKELIHOODS.build(recipe.likelihood, shape=kind.shape)
     kind.suit(likelihood.support)
     batch = checks.distinct(kind.batch(X), weight)
-    shown = likelihood.embed(batch.x, batch.weight)
-    rows = batch.row_weight
+    shown, weights = plain.shown(likelihood, batch)
     hidden = batch.weight is not None and batch.weight.ndim > 1
     gaps = hidden or any(CORRUPTIONS.build(p.corruption).hides for p in recipe.phases)
     with own_randomness(seed):
-        model = _built(estimator, recipe, kind.shape, shown, rows, gaps)
+        model = _built(estimator, recipe, kind.shape, shown, weights, gaps)
     patch = model.network.stride if model.grid else 0
-    fitted_by = batch.weight if shown.shape == batch.x.shape else rows
-    return Prepared(kind, recipe, batch, model, PCA.fit(shown, model.dim, fitted_by, patch))
+    return Prepared(kind, recipe, batch, model, PCA.fit(shown, model.dim, weights, patch))
 
 
 def _built(
@@ -81,6 +90,7 @@ def _built(
 def _chosen_dim(asked: Any, shown: Tensor, weight: Tensor | None) -> int:
     if asked != "auto":
         return positive_int(asked, "latent_dim")
-    found = principal_components(shown.flatten(1), MOST_AUTOMATIC_DIM, weight)
+    rows, weight = known_rows(shown, weight), known_weight(shown, weight)
+    found = principal_components(rows, MOST_AUTOMATIC_DIM, weight)
     share = found.variance.cumsum(0) / found.total_variance.clamp(min=1e-30)
     return min(len(share), 1 + int((share < AUTOMATIC_VARIANCE).sum()))

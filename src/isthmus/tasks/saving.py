@@ -5,34 +5,40 @@ from __future__ import annotations
 import inspect
 import math
 import platform
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
-from threading import get_ident
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
-from torch.nn.modules.module import register_module_parameter_registration_hook
+from torch.overrides import TorchFunctionMode
 
 import isthmus
 from isthmus.baselines import PCA
-from isthmus.core.errors import AbilityError, ModelFileError, ShapeError, TamperedError
+from isthmus.core.errors import AbilityError, ModelFileError
 from isthmus.core.recipe import Recipe
 from isthmus.core.specs import Spec
+from isthmus.core.strict_json import strict
 from isthmus.data import modality_from_state
 from isthmus.model import Model, describe
 from isthmus.tasks import validation as checks
 from isthmus.tasks.autoencoder import Autoencoder
-from isthmus.training.directory import as_tensors, load_directory, save_directory, under
+from isthmus.training.directory import (
+    as_tensors,
+    first_line,
+    load_directory,
+    save_directory,
+    under,
+    understood,
+)
 from isthmus.training.plan import device_of
 
 OWN_MODULES = ("encoder", "decoder")
 NOT_SAVED = ("resume", "verbose")
-UNBUILDABLE = (LookupError, TypeError, ValueError, AttributeError, RuntimeError, MemoryError)
-"""What building a model from a config that is not one of ours can raise."""
-SPARE_PARAMETERS = 64
+SPARE_TENSORS, SPARE_VALUES = 64, 4096
+FILLED = (torch.empty, torch.zeros, torch.ones, torch.full, torch.rand, torch.randn)
+"""Makers of tensors that are told a size."""
 
 
 def save(estimator: Autoencoder, path: Path) -> str:
@@ -51,9 +57,9 @@ def save(estimator: Autoencoder, path: Path) -> str:
             "feature_names_in": _names(estimator),
             "kept": estimator.kept_,
             "n_iter": estimator.n_iter_,
-            "history": _strict(estimator.history_),
+            "history": strict(estimator.history_),
             "events": estimator.events_,
-            "validation": _strict(estimator.validation_),
+            "validation": strict(estimator.validation_),
         },
     }
     tensors = {f"model.{name}": t for name, t in estimator.model_.state_dict().items()}
@@ -95,7 +101,7 @@ def load(
     """
     place = device_of(device)
     config, tensors = load_directory(Path(path))
-    try:
+    with understood(path):
         own = config["fitted"]["own_modules"]
         if not own and (encoder is not None or decoder is not None):
             raise AbilityError(
@@ -110,12 +116,6 @@ def load(
         parameters = _revived(config["estimator"]["parameters"])
         estimator = Autoencoder(**{**parameters, "encoder": encoder, "decoder": decoder})
         _restore(estimator, config, tensors, place)
-    except UNBUILDABLE as error:
-        if isinstance(error, (ModelFileError, AbilityError, ShapeError)):
-            raise
-        raise TamperedError(
-            f"'{path}' does not describe a model that this version can build: {_short(error)}"
-        ) from error
     return estimator
 
 
@@ -127,12 +127,14 @@ def _restore(
     arrays = {name: t.numpy() for name, t in under(tensors, "data.").items()}
     estimator.recipe_ = recipe
     estimator.kind_ = modality_from_state(config["data"]["state"], arrays)
+    if estimator.kind_.shape != shape:
+        raise ModelFileError("the rows of the model are not those of its data.")
     dim = int(config["model"]["latent_dim"])
     network = None
     if fitted["own_modules"]:
         network = checks.own_network(estimator.encoder, estimator.decoder, recipe, shape)
     estimator.latent_dim_ = dim
-    with torch.random.fork_rng(devices=[]), _no_larger_than(tensors):
+    with torch.random.fork_rng(devices=[]), _NoLargerThan(tensors):
         estimator.model_ = Model(
             recipe, shape, dim, network=network, gaps=bool(config["model"]["gaps"])
         )
@@ -142,7 +144,7 @@ def _restore(
             saved = _renamed(saved, fitted["state"], list(estimator.model_.state_dict()))
         estimator.model_.load_state_dict(saved)
     except RuntimeError as error:
-        raise ModelFileError(f"the weights do not fit the model: {_short(error)}") from error
+        raise ModelFileError(f"the weights do not fit the model: {first_line(error)}") from error
     estimator.model_.to(device).eval()
     estimator.plain_ = PCA.from_tensors(under(tensors, "plain."))
     estimator.n_features_in_ = int(fitted["n_features_in"])
@@ -154,46 +156,45 @@ def _restore(
     estimator.validation_ = _numbers(fitted["validation"])
 
 
-@contextmanager
-def _no_larger_than(tensors: Mapping[str, torch.Tensor]) -> Iterator[None]:
-    """Build nothing that the saved numbers cannot fill, whatever a config asks for."""
-    largest = max((t.numel() for t in tensors.values()), default=0)
-    left, here = len(tensors) * 4 + SPARE_PARAMETERS, get_ident()
+class _NoLargerThan(TorchFunctionMode):
+    """Makes no tensor that the saved ones cannot fill, whatever a config asks for.
 
-    def check(module: nn.Module, name: str, parameter: Any) -> None:
-        nonlocal left
-        if get_ident() != here or parameter is None:
-            return
-        left -= 1
-        if left < 0 or parameter.numel() > largest:
+    It looks at what is asked for, before there is memory behind it.
+    """
+
+    def __init__(self, tensors: Mapping[str, torch.Tensor]) -> None:
+        super().__init__()
+        self.most = max([SPARE_VALUES, *(t.numel() for t in tensors.values())])
+        self.left = len(tensors) * 4 + SPARE_TENSORS
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        values = _asked(func, args, kwargs)
+        self.left -= values is not None
+        if self.left < 0 or (values or 0) > self.most:
             raise ModelFileError(
                 "the weights do not fit the model: it asks for more than there are."
             )
-
-    hook = register_module_parameter_registration_hook(check)
-    try:
-        yield
-    finally:
-        hook.remove()
+        return func(*args, **kwargs)
 
 
-def _strict(value: Any) -> Any:
-    """What strict JSON can hold: null for a number that is none."""
-    if isinstance(value, Mapping):
-        return {name: _strict(v) for name, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_strict(v) for v in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+def _asked(func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> float | None:
+    """How many values a new tensor shall have; None where none is made."""
+    if func in FILLED:
+        size = kwargs.get("size", args[0] if args else ())
+        return float(math.prod(size if isinstance(size, (tuple, list)) else args))
+    if func is torch.arange:
+        return max(abs(float(end)) for end in args)
+    if func in (torch.repeat_interleave, torch.Tensor.repeat_interleave):
+        return int(torch.as_tensor(args[1]).sum())
+    return None
 
 
 def _numbers(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """Back from ``_strict``: NaN for null."""
+    """Back from ``strict``: NaN for null."""
     return {name: math.nan if value is None else value for name, value in entry.items()}
-
-
-def _short(error: Exception) -> str:
-    """The first line of what a library has to say."""
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)[:200]
 
 
 def _renamed(
@@ -229,7 +230,7 @@ def _plain(value: Any) -> Any:
 
 
 def _revived(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    known = inspect.signature(Autoencoder).parameters
+    known = inspect.signature(Autoencoder).parameters.keys() - {*OWN_MODULES, *NOT_SAVED}
 
     def revive(value: Any) -> Any:
         if isinstance(value, list):
@@ -284,6 +285,8 @@ def _comparison(estimator: Autoencoder) -> str:
     found = estimator.validation_
     if not estimator.recipe_.phases:
         return "It is PCA, the plain method: nothing was trained."
+    if not estimator.history_:
+        return "Training came to nothing, so the start was kept."
     if not found:
         return "No rows were held out for validation, so nothing is known of how it compares."
     plain, ours = found["start"], found["trained"]
@@ -297,9 +300,9 @@ def _comparison(estimator: Autoencoder) -> str:
         if not estimator.model_.starts_plain:
             return table + "\nTraining did not beat the start, so the start was kept."
         return table + "\nTraining did not beat PCA, so PCA is what this model is."
-    if found["measure"] == "nats" or not estimator.model_.starts_plain:
+    if found["measure"] == "nats" or not estimator.model_.starts_plain or not 0 < ours < plain:
         return table
     return (
-        table + f"\nTraining lowered the squared error of PCA by {1 - ours / plain:.0%} there. "
-        "The same rows chose the weights: `isthmus evaluate` on new ones says more."
+        table + f"\nTraining lowered the squared error of PCA by {1 - ours / plain:.0%} there"
+        f"{shown}. The same rows chose the weights: `isthmus evaluate` on new ones says more."
     )

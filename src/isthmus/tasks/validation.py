@@ -19,7 +19,10 @@ from isthmus.core.recipe import AUTO, Recipe
 from isthmus.core.sparse import is_sparse
 from isthmus.core.specs import Spec
 from isthmus.core.types import Batch
+from isthmus.core.wording import listed
 from isthmus.data import Modality, modality
+from isthmus.data.arrays import as_number
+from isthmus.data.frames import as_frame, as_sheet
 from isthmus.parts import CODES, LIKELIHOODS
 from isthmus.parts.networks import Pair
 
@@ -83,6 +86,11 @@ def _table(estimator: Autoencoder, X: Any, reset: bool) -> Any:
         if reset:
             estimator.n_features_in_ = np.shape(X)[1]
         return X
+    return _numbers(estimator, X, reset)
+
+
+def _numbers(estimator: Autoencoder, X: Any, reset: bool) -> Any:
+    """X as scikit-learn sees it, or an error of ours."""
     try:
         return validate_data(
             estimator,
@@ -93,10 +101,25 @@ def _table(estimator: Autoencoder, X: Any, reset: bool) -> Any:
             ensure_all_finite="allow-nan",
             ensure_min_samples=2 if reset else 1,
         )
-    except ValueError as error:
+    except (ValueError, np.exceptions.DTypePromotionError) as error:
         if "features, but" in str(error):
             raise ColumnsError(str(error)) from error
-        raise DataError(str(error)) from error
+        raise DataError(_without_numbers(X) or str(error)) from error
+
+
+def _without_numbers(X: Any) -> str:
+    """What to say of a DataFrame with columns that hold no numbers; empty where there are none."""
+    if as_frame(X) is None:
+        return ""
+    sheet = as_sheet(X)
+    kinds = [str(getattr(sheet.cells(j), "type", "bool")) for j in range(sheet.n_columns)]
+    words = [sheet.called(j) for j, kind in enumerate(kinds) if kind != "bool"]
+    if not words:
+        return ""
+    return (
+        f"the model was fitted on an array of numbers, and there are none in {listed(words)}. Pass "
+        "numbers, or fit a model on the DataFrame."
+    )
 
 
 def _frame(estimator: Autoencoder, X: Any, reset: bool) -> Any:
@@ -105,14 +128,12 @@ def _frame(estimator: Autoencoder, X: Any, reset: bool) -> Any:
 
         _check_feature_names(estimator, X, reset=True)
         estimator.n_features_in_ = X.shape[1]
+    elif getattr(estimator.kind_, "labels", None) is not None:
+        from sklearn.utils.validation import _check_feature_names
+
+        _check_feature_names(estimator, X, reset=False)
     elif not hasattr(estimator, "feature_names_in_") or estimator.kind_.names is None:
-        return validate_data(
-            estimator,
-            X,
-            reset=False,
-            dtype=[np.float64, np.float32],
-            ensure_all_finite="allow-nan",
-        )
+        return _numbers(estimator, X, reset=False)
     return X
 
 
@@ -122,15 +143,7 @@ def _holds_text(X: Any) -> bool:
         return False
     if X.dtype.kind != "O":
         return True
-    return any(isinstance(value, str) and not _is_number(value) for value in X.flat)
-
-
-def _is_number(value: str) -> bool:
-    try:
-        float(value)
-    except ValueError:
-        return False
-    return True
+    return any(isinstance(value, str) and as_number(value) is None for value in X.flat)
 
 
 def check_rows(n: int) -> None:

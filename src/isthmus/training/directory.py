@@ -11,7 +11,8 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +22,27 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
-from isthmus.core.errors import ModelFileError, NewerError, TamperedError, TruncatedError
+from isthmus.core.errors import (
+    ModelFileError,
+    NewerError,
+    ShapeError,
+    TamperedError,
+    TruncatedError,
+)
 
 FORMAT, SCHEMA = "isthmus-model", 1
 CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
 LARGEST_CONFIG = 64 * 2**20
+UNUSABLE = (
+    LookupError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    ArithmeticError,
+    RuntimeError,
+    MemoryError,
+)
+"""What a config that is not one of ours can lead to."""
 
 UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
 """From each older schema to the next one; a model of any past version goes through them all."""
@@ -253,6 +270,29 @@ def _read_weights(path: Path, config: dict[str, Any]) -> bytes:
     if size > expected:
         raise TamperedError(f"'{file}' has {size} bytes, expected {expected}.")
     return file.read_bytes()
+
+
+@contextmanager
+def understood(path: str | Path) -> Iterator[None]:
+    """Where what a config says is put to use: whatever fails there is the config's fault.
+
+    Raises
+    ------
+    TamperedError
+    """
+    try:
+        yield
+    except ShapeError:  # of modules that the user passed
+        raise
+    except UNUSABLE as error:
+        raise TamperedError(
+            f"'{path}' does not describe a model that this version can build: {first_line(error)}"
+        ) from error
+
+
+def first_line(error: Exception) -> str:
+    """Of what a library has to say."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)[:200]
 
 
 def upgraded(config: dict[str, Any]) -> dict[str, Any]:

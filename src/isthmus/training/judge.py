@@ -10,7 +10,7 @@ from torch import Tensor
 from isthmus.core.recipe import Recipe
 from isthmus.core.types import Batch
 from isthmus.model import Model
-from isthmus.objective import Objective, lowest
+from isthmus.objective import Objective, lowest, mean_of_lowest
 from isthmus.training.plan import Plan
 from isthmus.training.surroundings import own_randomness
 
@@ -55,15 +55,18 @@ class Judge:
         return self.held_out and self.says_all
 
     def rows(self, phase: int = -1) -> Tensor:
-        """(n, 2) loss and squared error of each row, per value, under the loss of a phase."""
+        """(n, 2) loss and squared error of each row, per value, under the loss of a phase;
+        whatever its weight.
+        """
         objective = Objective(self.model, self.phases[phase]).to(self.plan.device)
         with own_randomness(self.plan.seed, self.plan.device):
             return objective.rows(self.batch)
 
     def means(self, phase: int = -1) -> list[float]:
         """The mean loss and squared error, per value."""
-        trim = self.phases[phase].trim
-        return [float(lowest(rows, trim).mean()) for rows in self.rows(phase).unbind(1)]
+        trim, weight = self.phases[phase].trim, self.batch.row_weight
+        both = self.rows(phase).unbind(1)
+        return [float(mean_of_lowest(rows, trim, weight)) for rows in both]
 
     def compare(self, start: Tensor) -> tuple[bool, dict[str, Any]]:
         """Hold the model as it is now against the ``rows`` of its start.
@@ -77,11 +80,13 @@ class Judge:
             "measure", "trained", "start" and the "margin"; empty where no rows are held out.
         """
         before, now = start[:, self.column], self.rows()[:, self.column]
-        trim = self.phases[-1].trim
+        trim, weight = self.phases[-1].trim, self.batch.row_weight
+        weight = torch.ones_like(now) if weight is None else weight
         if trim:
-            explained = torch.minimum(before, now)
-            kept = explained <= lowest(explained, trim).amax()
-            before, now = before[kept], now[kept]
+            kept = lowest(torch.minimum(before, now), trim, weight)
+            before, now, weight = before[kept], now[kept], weight[kept]
+        weight = weight / weight.mean()
+        before, now = weight * before, weight * now
         gain = before - now
         margin = float(gain.std(correction=0) / len(gain) ** 0.5)
         plain = self.model.network.starts_plain and self.says_all

@@ -157,7 +157,7 @@ class Run:
         self.objective = Objective(self.model, phase).to(self.plan.device)
         if len(self.objective.penalties) or index:
             latents = self.model.encode(self.data.x, self.data.weight)
-            self.model.code.prior.start(latents)
+            self.model.code.prior.start(latents, self.data.row_weight)
             self.objective.start(latents)
         total = sum(other.share for other in self.phases)
         self.epochs = max(1, round(self.plan.epochs * phase.share / total))
@@ -264,11 +264,13 @@ class Run:
             }
         )
 
-    def _go_back(self, rate: float = ROLLBACK_RATE) -> None:
+    def _go_back(self, rate: float = ROLLBACK_RATE, diverged: bool = False) -> None:
         """To the best weights, and on from there at a lower learning rate."""
         self.rate_factor *= rate
         self.patient_since = self.epoch
         self.model.load_state_dict(self.best or self.phase_start)
+        if diverged and len(self.objective.penalties):
+            self.objective.start(self.model.encode(self.data.x, self.data.weight))
         self._make_optimisers()
 
     def _roll_back(self, loss: float) -> None:
@@ -278,7 +280,7 @@ class Run:
                 f"training diverged {self.rollbacks} times (last loss: {loss:.3g}). "
                 "Lower learning_rate, or set gradient_clip=1.0."
             )
-        self._go_back(DIVERGED_RATE)
+        self._go_back(DIVERGED_RATE, diverged=True)
         rate = self.plan.learning_rate * self.rate_factor
         event = (
             f"epoch {self.epoch}: training diverged (loss {loss:.3g}); went back to the best "

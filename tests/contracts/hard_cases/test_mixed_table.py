@@ -41,8 +41,8 @@ def test_the_network_sees_a_place_for_each_level_and_what_is_missing() -> None:
     assert made.likelihood.inputs((4,)) == (7,)
     assert step.params.shape == (5, 7)
     assert step.costs.shape == (5, 4)
-    shown = made.likelihood.embed(x, weight)
-    torch.testing.assert_close(shown[:, :2], x[:, :2])
+    shown = made.shown(x, weight)
+    torch.testing.assert_close(shown[:, :2], x[:, :2] * weight[:, :2])
     torch.testing.assert_close(shown[:, 2:5].sum(1), weight[:, 2])
     torch.testing.assert_close(shown[:, 5:].sum(1), weight[:, 3])
 

@@ -29,9 +29,11 @@ def cite(
     """
     from isthmus.core.citation import bibtex, reference
     from isthmus.core.papers import PAPERS
-    from isthmus.training.directory import load_directory
+    from isthmus.training.directory import load_directory, understood
 
-    owed = references(load_directory(model)[0])
+    config = load_directory(model)[0]
+    with understood(model):
+        owed = references(config)
     found: list[dict[str, Any]] = [
         {
             "link": link,

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from isthmus.apps.cli import options
-from isthmus.apps.cli.speech import counted, give, say
+from isthmus.apps.cli.speech import give, say
+from isthmus.core.wording import counted
 
 if TYPE_CHECKING:
     from isthmus.apps.cli.bundled import Example

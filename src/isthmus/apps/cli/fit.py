@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from isthmus.apps.cli import options
+from isthmus.apps.cli.outcome import left_out, outcome
 from isthmus.apps.cli.parts import number_or, part
-from isthmus.apps.cli.speech import counted, give, say
+from isthmus.apps.cli.speech import give, say
 from isthmus.apps.cli.verbs import INTERRUPTED
+from isthmus.core.wording import counted
 
 if TYPE_CHECKING:
     from isthmus.tasks.autoencoder import Autoencoder
@@ -158,7 +160,7 @@ def fit(
     partial = out.with_name(f"{out.name}.partial")
     _check_partial(partial, resume)
     try:
-        from isthmus.apps.cli.rows import read_rows
+        from isthmus.apps.cli.rows import read_rows, say_read
         from isthmus.tasks.autoencoder import Autoencoder
         from isthmus.tasks.parameters import recipe_of, settings_of
 
@@ -192,7 +194,7 @@ def fit(
         settings_of(model), recipe_of(model)
         rows = read_rows(data, labels, kind)
         if not quiet:
-            say(f"{data}: {rows.described}")
+            say_read(data, rows)
         if not resume:
             partial.unlink(missing_ok=True)
         model.fit(rows.X)
@@ -201,7 +203,7 @@ def fit(
         _say_interrupted(partial, ctx.obj or [])
         raise typer.Exit(INTERRUPTED) from None
     partial.unlink(missing_ok=True)
-    give(fitted(model, out, identity, len(rows)), f"{out}: {outcome(model)}", as_json)
+    give(fitted(model, out, identity, len(rows)), f"{out}: {_said(model)}", as_json)
 
 
 def _check_job(job: str) -> None:
@@ -231,7 +233,7 @@ def _check_partial(partial: Path, resume: bool | None) -> None:
         raise typer.BadParameter(
             f"'{partial}' holds a training that was interrupted. "
             "Go on with it: --resume. Or drop it: --no-resume.",
-            param_hint="--resume",
+            param_hint="-o",
         )
 
 
@@ -253,6 +255,7 @@ def fitted(model: Autoencoder, out: Path, identity: str, n: int) -> dict[str, An
         "identity": identity,
         "rows": n,
         "kind": model.kind_.kind,
+        "left_out": left_out(model.kind_.columns_described()),
         **describe(model.model_),
         "epochs": len(model.history_),
         "kept": model.kept_,
@@ -261,26 +264,16 @@ def fitted(model: Autoencoder, out: Path, identity: str, n: int) -> dict[str, An
     }
 
 
-def outcome(model: Autoencoder) -> str:
+def _said(model: Autoencoder) -> str:
     """What came of a fit, in a sentence or two."""
-    codes = f"codes of {counted(model.latent_dim_, 'dimension')}, "
-    if not model.history_:
-        return f"{codes}PCA by its recipe, so nothing was trained."
-    trained = f"{codes}{counted(len(model.history_), 'epoch')}. "
-    found = model.validation_
-    if not found:
-        return f"{trained}No rows were held out: see how it compares with isthmus evaluate."
-    if model.kept_ == "start":
-        start = "PCA" if model.model_.starts_plain else "the start"
-        return f"{trained}No better than {start} on the rows held out: {start} is what was kept."
-    ours, plain = found["trained"], found["start"]
-    if found["measure"] != "squared error":
-        return f"{trained}On the rows held out {ours:.4g} nats per value, at the start {plain:.4g}."
-    if not model.model_.starts_plain:
-        return f"{trained}On the rows held out a squared error of {ours:.4g} per value."
-    less = 1 - ours / plain if plain > 0 else 0.0
-    # Those rows chose the weights, so they flatter: a verdict needs new ones.
-    return (
-        f"{trained}{less:.0%} less squared error than PCA on the rows held out, which also chose "
-        "the weights; judge it on new rows with isthmus evaluate."
+    n = len(model.history_)
+    came = outcome(
+        model.kept_,
+        n,
+        model.validation_,
+        model.events_,
+        by_recipe=bool(model.recipe_.phases),
+        plain=model.model_.starts_plain,
     )
+    trained = f", {counted(n, 'epoch')}. {came}" if n else f". {came}"
+    return f"codes of {counted(model.latent_dim_, 'dimension')}{trained}"

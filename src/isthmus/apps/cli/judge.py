@@ -8,7 +8,9 @@ from typing import Annotated, Any
 import typer
 
 from isthmus.apps.cli import options
-from isthmus.apps.cli.speech import counted, give
+from isthmus.apps.cli.outcome import left_out, outcome
+from isthmus.apps.cli.speech import give
+from isthmus.core.wording import NO_PLACE, counted, listed
 
 PAGE_ENDINGS = (".html", ".htm")
 
@@ -31,7 +33,7 @@ def evaluate(
     from isthmus.tasks.saving import load
 
     estimator = load(model)
-    rows = read_rows(data, labels)
+    rows = read_rows(data, labels, of=estimator)
     found = compare(estimator, rows.X)
     if rows.labels is not None:
         added = agreement(estimator, rows.X, rows.labels)
@@ -54,7 +56,7 @@ def report(
         ),
     ],
     labels: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option(
             metavar="COLUMN",
             help="A column that the model does not see; it colours the map.",
@@ -78,7 +80,7 @@ def report(
     from isthmus.tasks.saving import load
 
     estimator = load(model)
-    rows = read_rows(data, labels)
+    rows = read_rows(data, labels, of=estimator)
     identity = str(_config(model)["identity"])
     context = Context(model.name, estimator, rows.X, rows.labels, identity, data.name)
     html = page(model.name, [context])
@@ -111,15 +113,26 @@ def info(
     if model is None:
         _give_recipes(as_json)
         return
+    from isthmus.training.directory import understood
+
     config = _config(model)
-    shown, fitted = config["model"], config["fitted"]
-    result = {
+    with understood(model):
+        history = config["fitted"]["history"]
+        result = _facts(model, config)
+        words = _described(result, history, _started_plain(model, config))
+    give(result, words, as_json)
+
+
+def _facts(model: Path, config: dict[str, Any]) -> dict[str, Any]:
+    fitted = config["fitted"]
+    return {
         "model": str(model),
         "identity": config["identity"],
         "library": config["library"],
         "kind": config["data"]["kind"],
-        **shown,
+        **config["model"],
         "columns": fitted["feature_names_in"],
+        "left_out": left_out(_columns(config["data"]["state"])),
         "recipe": config["recipe"],
         "parameters_of_fit": config["estimator"]["parameters"],
         "epochs": len(fitted["history"]),
@@ -127,7 +140,21 @@ def info(
         "validation": fitted["validation"],
         "events": fitted["events"],
     }
-    give(result, _described(result, fitted["history"]), as_json)
+
+
+def _columns(state: dict[str, Any]) -> list[tuple[str, str]]:
+    """Name and kind of every column of a table whose columns differ."""
+    kinds = [column["kind"] for column in state.get("schema") or ()]
+    names = state.get("names") or [f"column {j}" for j in range(len(kinds))]
+    return list(zip(names, kinds, strict=False))
+
+
+def _started_plain(model: Path, config: dict[str, Any]) -> bool:
+    """Whether it was PCA before it was trained."""
+    from isthmus.tasks.saving import load
+
+    # Modules of the user's own start as they please, and are not here to be asked.
+    return not config["fitted"]["own_modules"] and load(model).model_.starts_plain
 
 
 def _give_recipes(as_json: bool) -> None:
@@ -150,13 +177,21 @@ def _config(model: Path) -> dict[str, Any]:
     return load_directory(model)[0]
 
 
-def _described(facts: dict[str, Any], history: list[dict[str, Any]]) -> str:
+def _described(facts: dict[str, Any], history: list[dict[str, Any]], plain: bool) -> str:
     recipe, shape = facts["recipe"], " x ".join(str(side) for side in facts["shape"])
-    trained = "none: it is PCA"
+    trained = "none"
     if history:
-        seconds = float(history[-1]["seconds"])
-        kept = "" if facts["kept"] == "trained" else "; PCA was kept, since it was no better"
-        trained = f"{counted(len(history), 'epoch')}, {seconds:.1f} s{kept}"
+        trained = f"{counted(len(history), 'epoch')}, {float(history[-1]['seconds']):.1f} s"
+    came = outcome(
+        facts["kept"],
+        len(history),
+        facts["validation"] or {},
+        facts["events"],
+        by_recipe=bool(recipe["phases"]),
+        plain=plain,
+    )
+    apart = facts["left_out"]
+    columns = [name for name in facts["columns"] or () if name not in apart]
     pairs = {
         "data": f"{facts['kind']}, {shape} values a row",
         "code": f"{recipe['code']['kind']}, {counted(facts['latent_dim'], 'dimension')}",
@@ -165,7 +200,9 @@ def _described(facts: dict[str, Any], history: list[dict[str, Any]]) -> str:
         "parameters": f"{facts['parameters']:,}",
         "training": trained,
         **_held_out(facts["validation"]),
-        "columns": _listed(facts["columns"]),
+        "outcome": came,
+        "columns": listed(columns, most=12),
+        "left out": f"{listed(apart)} ({NO_PLACE})" if apart else "",
         "saved by": ", ".join(f"{name} {version}" for name, version in facts["library"].items()),
         "identity": facts["identity"],
     }
@@ -177,10 +214,3 @@ def _held_out(validation: dict[str, Any] | None) -> dict[str, str]:
         return {}
     trained, start = (f"{validation[name]:.5g}" for name in ("trained", "start"))
     return {"held out": f"{validation['measure']} {trained}, at the start {start}"}
-
-
-def _listed(names: list[str] | None, most: int = 12) -> str:
-    if not names:
-        return ""
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more

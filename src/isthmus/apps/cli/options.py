@@ -11,7 +11,10 @@ Data = Annotated[
     Path,
     typer.Argument(
         metavar="DATA",
-        help="A file (csv, parquet, arrow, npy, npz) or a folder of images.",
+        help=(
+            "A table (csv, tsv, parquet, arrow, feather), an array (npy, npz; npz also sparse), a "
+            "folder of images, or a table of their paths."
+        ),
         show_default=False,
     ),
 ]
@@ -22,12 +25,16 @@ Out = Annotated[
         "-o",
         "--out",
         metavar="OUT",
-        help="Where to write; the ending chooses the format (csv, parquet, arrow, npy, npz).",
+        help=(
+            "Where to write; the ending chooses the format (csv, tsv, parquet, arrow, feather, "
+            "npy, npz)."
+        ),
         show_default=False,
     ),
 ]
+# A list, so that a second one is noticed.
 Labels = Annotated[
-    str | None,
+    list[str] | None,
     typer.Option(
         metavar="COLUMN",
         help="A column that is set apart: the model does not see it.",

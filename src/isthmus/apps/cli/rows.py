@@ -5,16 +5,19 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import typer
 from numpy.typing import NDArray
 
 from isthmus import data as files
-from isthmus.apps.cli.speech import counted
+from isthmus.apps.cli.speech import say
 from isthmus.core.errors import DataError
+from isthmus.core.wording import counted, listed
+from isthmus.data.files import ARRAY_ENDINGS, IMAGE_ENDINGS
 
 if TYPE_CHECKING:
     from isthmus.tasks.autoencoder import Autoencoder
@@ -27,6 +30,10 @@ class Rows:
     """What was read: rows, and the labels that were set apart."""
 
     loaded: files.Loaded
+    files: list[str] | None = None
+    """What the files of images are called, in their folder or in the table of their paths."""
+    unread: tuple[str, ...] = ()
+    """The columns that stand beside paths of images."""
 
     def __len__(self) -> int:
         return int(self.loaded.X.shape[0])
@@ -42,12 +49,6 @@ class Rows:
         return self.loaded.labels
 
     @property
-    def files(self) -> list[str] | None:
-        """The names of the files of a folder of images."""
-        paths = self.loaded.paths
-        return None if paths is None else [path.name for path in paths]
-
-    @property
     def described(self) -> str:
         """How many rows of what."""
         X = self.loaded.X
@@ -59,10 +60,86 @@ class Rows:
         return f"{counted(len(self), 'image')} of {' x '.join(map(str, *shapes))}"
 
 
-def read_rows(data: Path, labels: str | None, kind: str | None = None) -> Rows:
-    """Read DATA, with one column set apart if asked."""
+def read_rows(
+    data: Path, labels: list[str] | None, kind: str | None = None, of: Autoencoder | None = None
+) -> Rows:
+    """Read DATA, with one column set apart if asked.
+
+    Parameters
+    ----------
+    data : Path
+    labels : list of str, optional
+    kind : str, optional
+        "table" or "images".
+    of : Autoencoder, optional
+        What the rows are for: one that was fitted on images takes those whose paths a table holds.
+    """
+    if labels and len(labels) > 1:
+        raise typer.BadParameter(
+            f"one column can be set apart, got {listed(labels)}. Remove the others from {data}.",
+            param_hint="--labels",
+        )
+    if of is not None and of.kind_.kind == "images":
+        kind = "images"
     with _silent_libraries():
-        return Rows(files.read(data, kind=kind, labels=labels))
+        loaded = files.read(data, kind=kind, labels=labels[0] if labels else None)
+        unread: list[str] = []
+        if loaded.names is not None and kind == "images":
+            loaded, unread = _pictured(loaded, data)
+    if data.is_dir():
+        _say_left_below(data)
+    in_table = not (data.is_dir() or data.suffix.lower() in IMAGE_ENDINGS)
+    names = [str(path) if in_table else path.name for path in loaded.paths or ()]
+    return Rows(loaded, names or None, tuple(unread))
+
+
+def _pictured(loaded: files.Loaded, data: Path) -> tuple[files.Loaded, list[str]]:
+    """The images whose paths stand in one column of a table, and the other columns."""
+    from isthmus.data.folders import images_from_paths
+    from isthmus.data.gathering import paths_of
+
+    found, names = _columns_of_paths(loaded.X), loaded.X.column_names
+    if len(found) != 1:
+        what = f"several, {listed(found)}; set the others apart with --labels"
+        none = f"none among {listed(names)}"
+        raise DataError(f"images need one column of paths; {data} has {what if found else none}.")
+    paths = paths_of(loaded.X.column(found[0]).to_pylist()) or []
+    images = images_from_paths(paths, base=data.parent)
+    others = [name for name in names if name != found[0]]
+    return replace(loaded, X=images, names=None, paths=paths), others
+
+
+def _columns_of_paths(table: Any) -> list[str]:
+    """The columns of an Arrow table that name image files, going by the first name."""
+    from isthmus.data.arrow import has_text
+
+    found = []
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        few = column[:100].to_pylist() if has_text(column.type) else []
+        first = next((str(value) for value in few if value is not None), "")
+        if Path(first).suffix.lower() in IMAGE_ENDINGS:
+            found.append(name)
+    return found
+
+
+def say_read(data: Path, rows: Rows) -> None:
+    """How much was read, and what of it may have been meant in another way."""
+    say(f"{data}: {rows.described}")
+    loaded = rows.loaded
+    if rows.unread:
+        say(f"left out: {listed([*rows.unread])} (only the images are read)")
+    if loaded.kind == "table" and loaded.names is not None:
+        for name in _columns_of_paths(loaded.X):
+            say(f"column '{name}' is read as text; for the images that it names: --kind images")
+
+
+def _say_left_below(folder: Path) -> None:
+    from isthmus.data.folders import folders_of_images
+
+    below = folders_of_images(folder)
+    if below:
+        within = f"{counted(len(below), 'folder')} within it"
+        say(f"warning: only the images in {folder} are read, not those in {within}")
 
 
 @contextmanager
@@ -91,10 +168,16 @@ def check_out(out: Path, kind: str = "table") -> None:
         raise typer.BadParameter(str(error), param_hint="-o") from error
 
 
-def write_codes(out: Path, model: Autoencoder, codes: Array) -> None:
-    """Write codes as a table."""
-    names = [str(name) for name in model.get_feature_names_out()]
-    files.write(out, codes, names[: codes.shape[1]])
+def write_codes(
+    out: Path, model: Autoencoder, codes: Array, of_files: list[str] | None = None
+) -> None:
+    """Write codes as a table, each beside the file that it is of."""
+    names = [str(name) for name in model.get_feature_names_out()][: codes.shape[1]]
+    if of_files is None or out.suffix.lower() in ARRAY_ENDINGS:
+        files.write(out, codes, names)
+    else:
+        columns = dict(zip(names, codes.T, strict=True))
+        files.write(out, {"file": np.array(of_files), **columns})
 
 
 def write_like(out: Path, model: Autoencoder, rows: Any, names: list[str] | None = None) -> None:
@@ -109,4 +192,4 @@ def write_like(out: Path, model: Autoencoder, rows: Any, names: list[str] | None
     names : list of str, optional
         File names of images.
     """
-    files.write(out, rows, names if model.kind_.kind == "images" else model.kind_.names)
+    files.write(out, rows, names if model.kind_.kind == "images" else None)

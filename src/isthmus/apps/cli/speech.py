@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-import math
 import sys
 from collections.abc import Mapping
 from typing import Any, TextIO
+
+from isthmus.core.strict_json import strict
 
 # Names of files and columns may hold what would move the cursor, or pass for another line.
 CONTROL = {n: f"\\x{n:02x}" for n in (*range(32), *range(127, 160))}
@@ -25,7 +26,8 @@ def say_failed(error: object) -> None:
 
 def give(result: Mapping[str, Any], words: str, as_json: bool) -> None:
     """The result: one JSON object, or words."""
-    _print(json.dumps(_strict(result), allow_nan=False) if as_json else words, sys.stdout)
+    text = json.dumps(strict(result), allow_nan=False, default=str) if as_json else words
+    _print(text, sys.stdout)
 
 
 def _print(words: str, stream: TextIO | None) -> None:
@@ -35,23 +37,3 @@ def _print(words: str, stream: TextIO | None) -> None:
         encoding = stream.encoding or "utf-8"
         shown = shown.encode(encoding, "backslashreplace").decode(encoding)
     print(shown, file=stream, flush=True)
-
-
-def _strict(value: Any) -> Any:
-    """What strict JSON can hold: a number that is none becomes null."""
-    if isinstance(value, Mapping):
-        return {str(name): _strict(v) for name, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_strict(v) for v in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if value is None or isinstance(value, (str, int, float)):
-        return value
-    if hasattr(value, "item"):
-        return _strict(value.item())
-    return str(value)
-
-
-def counted(n: int, what: str) -> str:
-    """``1 row``, ``1,797 rows``."""
-    return f"{n:,} {what}{'' if n == 1 else 's'}"

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from isthmus.apps.cli import options
-from isthmus.apps.cli.speech import counted, give
+from isthmus.apps.cli.speech import give
+from isthmus.core.wording import counted
 
 if TYPE_CHECKING:
     from isthmus.tasks.autoencoder import Autoencoder
@@ -27,15 +28,18 @@ def embed(
     labels: options.Labels = None,
     as_json: options.Json = False,
 ) -> None:
-    """Write the codes of DATA."""
+    """Write the codes of DATA.
+
+    Of images in files, a table of codes begins with the name of each, in a column called file.
+    """
     from isthmus.apps.cli.rows import check_out, read_rows, write_codes
     from isthmus.tasks.saving import load
 
     check_out(out)
     estimator = load(model)
-    rows = read_rows(data, labels)
+    rows = read_rows(data, labels, of=estimator)
     codes = estimator.transform(rows.X, dims=dims)
-    write_codes(out, estimator, codes)
+    write_codes(out, estimator, codes, rows.files)
     words = f"{out}: {counted(len(codes), 'row')} of {counted(codes.shape[1], 'dimension')}"
     give({"out": str(out), "rows": len(codes), "dimensions": codes.shape[1]}, words, as_json)
 
@@ -53,7 +57,7 @@ def reconstruct(
 
     estimator = load(model)
     check_out(out, estimator.kind_.kind)
-    rows = read_rows(data, labels)
+    rows = read_rows(data, labels, of=estimator)
     rebuilt = estimator.reconstruct(rows.X)
     write_like(out, estimator, rebuilt, rows.files)
     _give_rows(out, len(rows), estimator, as_json)
@@ -75,9 +79,9 @@ def sample(
     ] = None,
     as_json: options.Json = False,
 ) -> None:
-    """Write new rows that MODEL draws.
+    """Write new rows that MODEL makes.
 
-    They are decoded from codes drawn from the model's prior.
+    Each is what the model expects of a code drawn from its prior: counts come as their means.
     """
     from isthmus.apps.cli.rows import check_out, write_like
     from isthmus.tasks.saving import load

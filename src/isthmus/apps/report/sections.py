@@ -86,7 +86,8 @@ def _training(context: Context) -> str:
         return "none: it is the plain method"
     seconds = float(model.history_[-1]["seconds"])
     epochs = len(model.history_)
-    kept = "" if model.kept_ == "trained" else "; PCA was kept, since training did not beat it"
+    start = "PCA" if model.model_.starts_plain else "the start"
+    kept = "" if model.kept_ == "trained" else f"; {start} was kept, since training did not beat it"
     return f"{epochs:,} epoch{'s' * (epochs != 1)} in {seconds:.1f} s{kept}"
 
 

@@ -63,12 +63,12 @@ class Nested(Code):
     def prior(self) -> Prior:  # type: ignore[override]  # an attribute would store it twice
         return self.inner.prior
 
-    def forward(self, h: Tensor) -> Coded:
+    def forward(self, h: Tensor, weight: Tensor | None = None) -> Coded:
         if not self.training:
             coded: Coded = self.inner(h)
             return coded
         kept = self.kept(h)
-        coded = self.inner(h * kept.unsqueeze(1))
+        coded = self.inner(h * kept.unsqueeze(1), weight)
         return coded._replace(z=coded.z * kept, mean=coded.mean * kept)
 
     def kept(self, h: Tensor) -> Tensor:
@@ -90,8 +90,8 @@ class Nested(Code):
     def sample(self, n: int, grid: Shape = ()) -> Tensor:
         return self.inner.sample(n, grid)
 
-    def look(self, h: Tensor) -> None:
-        self.inner.look(h)
+    def look(self, h: Tensor, weight: Tensor | None = None) -> None:
+        self.inner.look(h, weight)
 
     def start(self, curvature: Tensor) -> None:
         # Of PCA's code, in squared errors of x over the variance of what is left.

@@ -35,7 +35,7 @@ class Point(Code):
         self.dim = dim
         self.prior = PRIORS.build(prior, dim=dim)
 
-    def forward(self, h: Tensor) -> Coded:
+    def forward(self, h: Tensor, weight: Tensor | None = None) -> Coded:
         z = h.squeeze(1)
         nothing = h.new_zeros(h.shape[0])
         return Coded(z, z, rate=nothing, aux=nothing)
@@ -63,16 +63,15 @@ class TopK(Code):
         self.k = max(1, dim // 4) if k == "auto" else positive_int(k, "k", most=dim)
         self.prior = PRIORS.build(prior, dim=dim)
 
-    def forward(self, h: Tensor) -> Coded:
+    def forward(self, h: Tensor, weight: Tensor | None = None) -> Coded:
         z = self.kept(h.squeeze(1))
         nothing = h.new_zeros(h.shape[0])
         return Coded(z, z, rate=nothing, aux=nothing)
 
     def kept(self, z: Tensor) -> Tensor:
         """(B, dim, *grid) with zeros in place of all but the ``k`` largest."""
-        size = z.abs()
-        smallest = size.topk(self.k, dim=1).values.amin(1, keepdim=True)
-        return z * (size >= smallest)
+        largest = z.abs().topk(self.k, dim=1).indices
+        return torch.zeros_like(z).scatter(1, largest, z.gather(1, largest))
 
     def sample(self, n: int, grid: Shape = ()) -> Tensor:
         return self.kept(self.prior.sample(n, grid))
@@ -107,7 +106,7 @@ class Gaussian(Code):
         self.prior = PRIORS.build(prior, dim=dim)
         self.register_buffer("start_log_scale", torch.zeros(dim))
 
-    def forward(self, h: Tensor) -> Coded:
+    def forward(self, h: Tensor, weight: Tensor | None = None) -> Coded:
         mean, log_scale = h[:, 0], h[:, 1]
         offset = self.start_log_scale.view(-1, *[1] * (mean.ndim - 2))
         log_scale = (log_scale + offset).clamp(MIN_LOG_SCALE, MAX_LOG_SCALE)

@@ -68,8 +68,8 @@ class OfSymbols(Prior):
     def sample(self, n: int, grid: Shape = ()) -> Tensor:
         return self._code[0].z_of(self.of.sample(n, grid))
 
-    def start(self, latents: Tensor) -> None:
-        self.of.start(self._code[0].symbols(latents.unsqueeze(1)))
+    def start(self, latents: Tensor, weight: Tensor | None = None) -> None:
+        self.of.start(self._code[0].symbols(latents.unsqueeze(1)), weight)
 
 
 @CODES.register("vector")
@@ -97,6 +97,7 @@ class Vector(Code):
     """
 
     has_aux = True
+    starts_plain = False
     prior: OfSymbols
     book: Tensor
     usage: Tensor
@@ -125,7 +126,7 @@ class Vector(Code):
         self.register_buffer("usage", torch.zeros(self.groups, self.size))
         self.prior = OfSymbols(self, dim, prior)
 
-    def forward(self, h: Tensor) -> Coded:
+    def forward(self, h: Tensor, weight: Tensor | None = None) -> Coded:
         with torch.autocast(h.device.type, enabled=False):
             rows = self._rows(h)
             chosen = self._nearest(rows)
@@ -135,7 +136,8 @@ class Vector(Code):
             values = h.squeeze(1)
             aux = self.commitment * (values - z).square().flatten(1).sum(1)
             if self.training and torch.is_grad_enabled():
-                self._learn(rows.detach(), chosen)
+                self.prior.of.learn(symbols, weight)
+                self._learn(rows.detach(), chosen, _of_positions(weight, h))
         z = z + (values - values.detach())
         return Coded(z, z, rate=rate, aux=aux)
 
@@ -147,12 +149,12 @@ class Vector(Code):
         return self._joined(self._entries(chosen), symbols.unsqueeze(1))
 
     @torch.no_grad()
-    def look(self, h: Tensor) -> None:
-        rows = self._rows(h)
+    def look(self, h: Tensor, weight: Tensor | None = None) -> None:
+        rows, weight = self._rows(h), _of_positions(weight, h)
         spread = torch.linspace(0, len(rows) - 1, self.size, device=h.device).long()
         self.book.copy_(rows[spread].transpose(0, 1))
         for _ in range(ROUNDS):
-            self._average(rows, self._nearest(rows), decay=0.0)
+            self._average(rows, self._nearest(rows), weight, decay=0.0)
 
     def _rows(self, h: Tensor) -> Tensor:
         """(B, 1, dim, *grid) to (B * positions, groups, width), with zeros where dim ends."""
@@ -189,22 +191,24 @@ class Vector(Code):
         """(groups,) the number of the first entry of each codebook among all."""
         return torch.arange(self.groups, device=chosen.device) * self.size
 
-    def _learn(self, rows: Tensor, chosen: Tensor) -> None:
-        self._average(rows, chosen, self.decay)
+    def _learn(self, rows: Tensor, chosen: Tensor, weight: Tensor | None) -> None:
+        self._average(rows, chosen, weight, self.decay)
         dead = self.usage < DEAD / self.size
         drawn = torch.randint(len(rows), (self.size,), device=rows.device)
         self.book.copy_(torch.where(dead.unsqueeze(-1), rows[drawn].transpose(0, 1), self.book))
         self.usage.copy_(torch.where(dead, 1 / self.size, self.usage))
 
-    def _average(self, rows: Tensor, chosen: Tensor, decay: float) -> None:
+    def _average(self, rows: Tensor, chosen: Tensor, weight: Tensor | None, decay: float) -> None:
         """Move entries to the mean of the rows that chose them, and of those before."""
         where = (chosen + self._first(chosen)).flatten()
-        weight = (1 - decay) / len(rows)
+        share = rows.new_full(where.shape, (1 - decay) / len(rows))
+        if weight is not None:
+            share = share * (weight / weight.mean()).repeat_interleave(self.groups).to(rows.dtype)
         before = decay * self.usage
-        count = torch.zeros_like(before).flatten()
-        count = count.index_add(0, where, torch.full_like(where, weight, dtype=count.dtype))
+        count = torch.zeros_like(before).flatten().index_add(0, where, share)
         total = torch.zeros_like(self.book).flatten(0, 1)
-        total = total.index_add(0, where, weight * rows.flatten(0, 1)).view_as(self.book)
+        moved = share.unsqueeze(1) * rows.flatten(0, 1)
+        total = total.index_add(0, where, moved).view_as(self.book)
         usage = before + count.view_as(before)
         mean = (before.unsqueeze(-1) * self.book + total) / usage.unsqueeze(-1).clamp(min=1e-12)
         self.book.copy_(torch.where(usage.unsqueeze(-1) > 0, mean, self.book))
@@ -241,12 +245,14 @@ class Scalar(Code):
         self.register_buffer("middle", middle, persistent=False)
         self.prior = OfSymbols(self, dim, prior)
 
-    def forward(self, h: Tensor) -> Coded:
+    def forward(self, h: Tensor, weight: Tensor | None = None) -> Coded:
         with torch.autocast(h.device.type, enabled=False):
             bounded = self._bounded(h)
             symbols = self._rounded(bounded)
             z = self.z_of(symbols)
             rate = -self.prior.of.log_prob(symbols)
+            if self.training and torch.is_grad_enabled():
+                self.prior.of.learn(symbols, weight)
         # As steep as the identity within the levels, flat beyond the outermost.
         smooth = REACH * bounded / (1 - self.middle[symbols].square())
         z = z + (smooth - smooth.detach())
@@ -266,6 +272,13 @@ class Scalar(Code):
     def _rounded(self, bounded: Tensor) -> Tensor:
         step = (0.5 * self.size * (bounded + 1)).floor().long()
         return step.clamp(0, self.size - 1)
+
+
+def _of_positions(weight: Tensor | None, h: Tensor) -> Tensor | None:
+    """(B * positions,) weights of positions, from (B,) those of rows."""
+    if weight is None:
+        return None
+    return weight.repeat_interleave(h[0, 0, 0].numel())
 
 
 def _on_grid(rows: Tensor, h: Tensor) -> Tensor:

@@ -8,10 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from isthmus.core import patches
+from isthmus.core.linear import column_mean
 from isthmus.core.ranges import positive_int, positive_ints, share
 from isthmus.core.types import Batch
 from isthmus.parts.contracts import NETWORKS, Network, Shape
-from isthmus.parts.networks.dense import LinearPath, params_mean
+from isthmus.parts.networks.dense import LinearPath
 from isthmus.parts.networks.layers import AlignedLinear, activation_of, normalization_of
 
 GRID_PACE = 1 / 3
@@ -83,6 +84,8 @@ class Convolution(Network):
     linear_path : bool
         Without it, the network is the plain one with a random start.
     """
+
+    aligned = True
 
     def __init__(
         self,
@@ -221,6 +224,6 @@ class Convolution(Network):
         given = batch.given
         if given is not None and which is not None:
             given = given[patches.images_of(batch.x, self.stride, which)]
-        self.mean.copy_(params_mean(targets, weight))
+        self.mean.copy_(column_mean(targets, weight))
         if self.path is not None:
             self.mean.copy_(self.path.start(rows, targets, weight, given))

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from isthmus.core.linear import principal_components
+from isthmus.core.linear import column_mean, principal_components
 from isthmus.core.ranges import positive_ints, share
 from isthmus.core.sparse import SparseRows
 from isthmus.core.types import Batch
@@ -130,23 +130,14 @@ class LinearPath(nn.Module):
         self.down.zero_()
         self.down[:k] = found.axes * (whiten * spread)[:, None]
         z = self.gain * x.matmul(self.down.T) + self.shift @ self.down.T
-        mean = params_mean(params, weight)
+        mean = column_mean(params, weight)
         if given is None:
             self.up.copy_(least_squares(z, params, mean, weight))
             return mean
-        middle = params_mean(given, weight)
+        middle = column_mean(given, weight)
         read = torch.cat([z, given - middle], 1)
         self.up.copy_(least_squares(read, params, mean, weight))
         return mean - self.up[:, z.shape[1] :] @ middle
-
-
-def params_mean(params: Tensor | SparseRows, weight: Tensor | None) -> Tensor:
-    """(n_out,) the mean of params over rows, by weight."""
-    if isinstance(params, SparseRows):
-        return params.mean(weight)
-    if weight is None:
-        return params.mean(0)
-    return (weight / weight.sum()) @ params
 
 
 def least_squares(
@@ -202,6 +193,8 @@ class Dense(Network):
     linear_path : bool
         Without it, the network is the plain one with a random start.
     """
+
+    aligned = True
 
     def __init__(
         self,
@@ -304,7 +297,7 @@ class Linear(Network):
     find the same subspace: Baldi & Hornik 1989, https://doi.org/10.1016/0893-6080(89)90014-2.
     """
 
-    starts_plain = True
+    aligned = starts_plain = True
 
     def __init__(
         self, shape: Shape, params: Shape, dim: int, n_params: int = 1, n_given: int = 0

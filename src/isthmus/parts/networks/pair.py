@@ -39,6 +39,8 @@ class Pair(Network):
         If the modules do not fit each other or the data.
     """
 
+    aligned = True
+
     def __init__(
         self, encoder: nn.Module, decoder: nn.Module, shape: Shape, params: Shape, n_params: int = 1
     ) -> None:
