@@ -167,16 +167,13 @@ class Model(nn.Module):
         """
         embedded, params = self.likelihood.embed(batch.x), self.likelihood.guess(batch.whole.x)
         weight = batch.weight
-        if weight is None or weight.ndim == 1:
-            by_column = column_mean(embedded, weight)
-        else:
+        if weight is not None and weight.ndim > 1:
             weight = like(self.likelihood.embed_weight(weight), embedded)
-            by_column = column_mean(embedded, weight)
             if params.shape == embedded.shape:
                 params = params.where(weight > 0, column_mean(params, weight))
         if self.network.aligned:
-            over = tuple(range(1, by_column.ndim))
-            self.usual.copy_(by_column.mean(over, keepdim=True) if self.grid else by_column)
+            over = (0, *range(2, embedded.ndim)) if self.grid else (0,)
+            self.usual.copy_(column_mean(embedded, weight, over).view_as(self.usual))
         return batch._replace(x=self.shown(batch.x, batch.weight)), params
 
     def _spread(self, batch: Batch, most: int) -> Tensor:

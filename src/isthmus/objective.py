@@ -82,8 +82,15 @@ class Objective(nn.Module):
     def _by_rows(self, step: Step) -> tuple[Tensor, dict[str, Tensor]]:
         """The loss of each row as a whole, averaged over the rows that are kept."""
         rows, weight = self._rows(step), step.target.row_weight
-        total = mean_of_lowest(rows, self.trim, None if weight is None else weight[: len(rows)])
-        return total / self.values, {"nll": total.detach() / self.values}
+        shares = shares_of(rows, self.trim, None if weight is None else weight[: len(rows)])
+        shares = shares / self.values
+        nll, rate = alone(step.nll, step.target), step.code.rate
+        found = {"nll": nll, "rate": rate} if self.beta else {"nll": nll}
+        parts = {
+            name: (term.detach().view(self.samples, -1).mean(0) * shares).sum()
+            for name, term in found.items()
+        }
+        return (rows * shares).sum(), parts
 
     def _rows(self, step: Step) -> Tensor:
         """(B,) nats of distortion and rate, of a row that weighs 1; of several draws, less the
@@ -130,14 +137,16 @@ def lowest(rows: Tensor, trim: float, weight: Tensor | None = None) -> Tensor:
     return order[before < (1 - trim) * weight.sum()]
 
 
-def mean_of_lowest(rows: Tensor, trim: float, weight: Tensor | None = None) -> Tensor:
-    """() the mean of the rows that ``lowest`` keeps, by weight; of all, where none is left out."""
-    if not trim:
-        return rows.mean() if weight is None else (rows * weight).mean()
-    kept = lowest(rows, trim, weight)
-    if weight is None:
-        return rows[kept].mean()
-    return (rows[kept] * weight[kept]).sum() / weight[kept].sum()
+def shares_of(rows: Tensor, trim: float, weight: Tensor | None = None) -> Tensor:
+    """(n,) what each row counts in the mean of those that ``lowest`` keeps; they sum to the mean
+    weight of all rows, as they do where none is left out.
+    """
+    kept = torch.ones_like(rows) if weight is None else weight
+    whole = kept.mean()
+    if trim:
+        index = lowest(rows.detach(), trim, weight)
+        kept = torch.zeros_like(kept).index_copy(0, index, kept[index])
+    return kept * (whole / kept.sum().clamp(min=1e-12))
 
 
 def alone(rows: Tensor, batch: Batch) -> Tensor:

@@ -28,6 +28,7 @@ NATS = HELD | {"measure": "nats"}
         ({"kept": "start"}, "No rows were held out; on those trained on it is no better than PCA"),
         ({"validation": HELD, "kept": "start"}, "No better than PCA on the rows held out: PCA is"),
         ({"validation": HELD}, "50% less squared error than PCA on the rows held out, which also"),
+        ({"validation": HELD | {"trained": 0.998}}, "About the same squared error as PCA on the"),
         ({"validation": HELD | {"trained": 1.08}}, "8% more squared error than PCA on the rows"),
         (
             {"validation": HELD | {"corrupted": True}},

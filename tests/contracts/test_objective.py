@@ -16,7 +16,7 @@ from isthmus.core.recipe import Phase, Recipe
 from isthmus.core.specs import Spec, spec
 from isthmus.core.types import Batch
 from isthmus.model import Model
-from isthmus.objective import Objective, lowest
+from isthmus.objective import Objective, lowest, shares_of
 from isthmus.parts import CODES, CORRUPTIONS, LIKELIHOODS
 from tests.contracts.examples import for_tables_only, rows, suited
 
@@ -152,7 +152,7 @@ def test_the_heaviest_row_is_not_left_out_for_its_weight() -> None:
     objective = Objective(made, Phase(beta=0.0, trim=0.125)).eval()
     rows = objective.rows(Batch(x, weight))[:, 0]
     assert lowest(rows, 0.125, weight).sort().values.tolist() == list(range(9))
-    expected = (rows[:9] * weight[:9]).sum() / weight[:9].sum()
+    expected = (rows[:9] * weight[:9]).sum() / weight[:9].sum() * weight.mean()
     torch.testing.assert_close(objective(Batch(x, weight)).total, expected)
 
 
@@ -209,3 +209,28 @@ def test_a_phase_of_impossible_numbers_is_refused() -> None:
     for options in wrong:
         with pytest.raises(SpecError, match=next(iter(options)).removesuffix("ies")):
             Phase(**options)
+
+
+def test_terms_are_told_unscaled_whether_or_not_rows_are_left_out() -> None:
+    made, x = model(spec("gaussian", rate="sampled"), "gaussian"), data("gaussian", 30)
+    told = []
+    for trim in (0.0, 1e-6):
+        torch.manual_seed(0)
+        told.append(Objective(made, Phase(fit=20.0, beta=0.5, trim=trim))(Batch(x)))
+    torch.testing.assert_close(told[0].total, told[1].total)
+    torch.testing.assert_close(told[0].parts, told[1].parts)
+
+
+@pytest.mark.parametrize("trim", [0.0, 0.3])
+def test_a_batch_of_which_nothing_is_known_costs_nothing(trim: float) -> None:
+    objective = Objective(model("vector", "gaussian"), Phase(beta=0.0, trim=trim)).train()
+    x = data("gaussian", 4)
+    assert float(objective(Batch(x, torch.zeros_like(x))).total.detach()) == 0
+    assert all(buffer.isfinite().all() for buffer in objective.buffers())
+
+
+def test_leaving_nothing_out_is_no_other_mean() -> None:
+    rows, weight = torch.tensor([1.0, 2, 3, 4]), torch.tensor([8.0, 4, 4, 0])
+    for trim in (0.0, 1e-9):
+        shares = shares_of(rows, trim, weight)
+        torch.testing.assert_close(shares, weight / 4)

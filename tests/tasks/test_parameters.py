@@ -218,3 +218,10 @@ def test_the_whole_batch_at_every_step_is_not_out_of_patience_before_it_is_judge
     ae = Autoencoder(2, batch_size="full", epochs=30).fit(X)
     assert ae.n_iter_ == 30
     assert not ae.events_
+
+
+@pytest.mark.parametrize("code", ["vector", spec("nested", code=spec("vector"))])
+def test_options_of_a_prior_go_to_that_of_the_code(code: Any) -> None:
+    model = Autoencoder(2, code=code, prior=spec("auto", decay=0.9), epochs=1).fit(X)
+    chosen = model.recipe_.code.options["prior"]
+    assert (chosen.kind, chosen.options["decay"]) == ("frequencies", 0.9)

@@ -73,17 +73,19 @@ def principal_components(
     return Components(mean.to(kind), axes.to(kind), variance.clamp(min=0).to(kind), total.to(kind))
 
 
-def column_mean(x: Tensor | SparseRows, weight: Tensor | None = None) -> Tensor:
-    """(*shape) the mean of (n, *shape) over rows, by the weight of rows or of values.
+def column_mean(
+    x: Tensor | SparseRows, weight: Tensor | None = None, over: tuple[int, ...] = (0,)
+) -> Tensor:
+    """The mean of (n, *shape) over rows, or other axes too, by the weight of rows or of values.
 
     A column of no weight has the mean 0.
     """
     if isinstance(x, SparseRows):
         return x.mean(weight)
     if weight is None:
-        return x.mean(0)
-    weight = weight.reshape(weight.shape + (1,) * (x.ndim - weight.ndim))
-    return (x * weight).sum(0) / weight.sum(0).clamp(min=1e-12)
+        return x.mean(over)
+    weight = weight.reshape(weight.shape + (1,) * (x.ndim - weight.ndim)).expand_as(x)
+    return (x * weight).sum(over) / weight.sum(over).clamp(min=1e-12)
 
 
 def _mean(x: Tensor | SparseRows, share: Tensor) -> Tensor:

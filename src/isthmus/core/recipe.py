@@ -51,6 +51,8 @@ class Phase:
         positive_int(self.samples, "samples")
         if not 0 <= number(self.trim, "trim") <= 0.5:
             raise SpecError(f"trim must be a share from 0 to 0.5, got {self.trim!r}.")
+        if not all(isinstance(penalty, Spec) for penalty in self.penalties):
+            raise SpecError(f"penalties must be a tuple of specs, got {self.penalties!r}.")
         kinds = [penalty.kind for penalty in self.penalties]
         for kind in kinds:
             if kinds.count(kind) > 1:

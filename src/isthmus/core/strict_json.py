@@ -13,6 +13,7 @@ def strict(value: Any) -> Any:
         return {str(name): strict(v) for name, v in value.items()}
     if isinstance(value, (list, tuple)):
         return [strict(v) for v in value]
-    if hasattr(value, "item"):
-        return strict(value.item())
+    if hasattr(value, "tolist"):
+        plain = value.tolist()
+        return strict(float(value) if type(plain) is type(value) else plain)
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -50,7 +50,8 @@ def read_folder(folder: Path) -> tuple[Array, list[Path]]:
 def folders_of_images(folder: Path) -> list[str]:
     """The names of the folders within a folder that have images in them."""
     inside = sorted(path for path in folder.iterdir() if path.is_dir())
-    return [path.name for path in inside if _image_files(path)]
+    open_ = (path for path in inside if os.access(path, os.R_OK | os.X_OK))
+    return [path.name for path in open_ if _image_files(path)]
 
 
 def _image_files(folder: Path) -> list[Path]:
@@ -150,15 +151,13 @@ def _within(image: np.ndarray[Any, np.dtype[Any]]) -> bool:
 
 
 def _file_names(n: int, names: Sequence[str] | None) -> list[str]:
+    width = max(5, len(str(n - 1)))
     if names is None:
-        width = max(5, len(str(n - 1)))
         return [f"{i:0{width}d}.png" for i in range(n)]
     if len(names) != n:
         raise DataError(f"got {len(names)} names for {n} images.")
     whole = [Path(name).name for name in names]
     stems = [Path(name).stem if Path(name).suffix in IMAGE_ENDINGS else name for name in whole]
-    short = stems if len(set(stems)) == n else whole
-    twice = sorted({f"'{name}'" for name in short if short.count(name) > 1})
-    if twice:
-        raise DataError(f"more than one image is called {listed(twice)}.")
+    numbered = [f"{i:0{width}d}-{stem}" for i, stem in enumerate(stems)]
+    short = next((found for found in (stems, whole) if len(set(found)) == n), numbered)
     return [f"{name}.png" for name in short]

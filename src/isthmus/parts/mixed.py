@@ -13,6 +13,8 @@ from isthmus.core.types import Batch
 from isthmus.parts.contracts import LIKELIHOODS, Likelihood, Shape
 
 NUMBER, COUNT, CATEGORY = KINDS = ("number", "count", "category")
+MOST_PLACES = 1 << 24
+"""Columns times the levels of the largest, as they lie side by side."""
 SHARPEST = 5.0
 """The largest logarithm of a sharpness."""
 GAUSSIAN = spec("gaussian", scale=0.5)
@@ -45,6 +47,8 @@ class Categorical(Likelihood):
         self.levels = positive_ints(levels, "levels")
         if len(shape) != 1 or len(self.levels) != shape[0]:
             raise ValueError(f"{len(self.levels)} levels for rows of shape {shape}.")
+        if len(self.levels) * max(self.levels) > MOST_PLACES:
+            raise ValueError(f"{len(self.levels)} columns of up to {max(self.levels)} levels.")
         sizes = torch.tensor(self.levels)
         columns = torch.arange(len(sizes))
         self.places = int(sizes.sum())
@@ -186,7 +190,8 @@ class Mixed(Likelihood):
         found = [""] * len(self.inverse)
         for group, part in self._groups():
             for j in self.places[group]:
-                assert isinstance(part.support, str)
+                if not isinstance(part.support, str):
+                    raise ValueError("columns cannot be mixed within mixed columns.")
                 found[j] = part.support
         return tuple(found)
 

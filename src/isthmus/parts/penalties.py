@@ -80,7 +80,7 @@ class Contractive(Penalty):
 
     def forward(self, model: nn.Module, step: Step) -> Tensor:
         assert step.pull is not None
-        n = len(step.seen.x)  # of several draws of the code, the means are alike
+        n = len(step.seen.x)  # one of several draws of the code is enough
         mean, weight = step.code.mean[:n], step.target.row_weight
         sign = 2 * torch.bernoulli(torch.full_like(mean, 0.5)) - 1
         (moved,) = step.pull(sign / spread(mean, None if weight is None else weight[:n]))

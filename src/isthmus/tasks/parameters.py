@@ -147,8 +147,15 @@ def recipe_of(estimator: Autoencoder) -> Recipe:
         return chosen
     prior = Spec.from_json(prior)
     if prior.kind == "auto":
-        parameter = CODES.options(chosen.code.kind).get("prior")
-        usual = Spec.from_json((parameter and parameter.default) or "normal")
-        prior = usual.with_options(**prior.options)
+        prior = _usual_prior(chosen.code).with_options(**prior.options)
     PRIORS.check(prior)
     return replace(chosen, code=chosen.code.with_options(prior=prior))
+
+
+def _usual_prior(code: Spec) -> Spec:
+    """The prior of a code that names none: its own, or that of the code within it."""
+    options = CODES.options(code.kind)
+    default = options["prior"].default if "prior" in options else None
+    if default is None and "code" in options:
+        return _usual_prior(Spec.from_json(code.options.get("code", options["code"].default)))
+    return Spec.from_json(default or "normal")

@@ -52,7 +52,8 @@ def prepare(estimator: Autoencoder, X: Any, sample_weight: Any, seed: int) -> Pr
     weight = checks.weights_of(sample_weight, n)
     if weight is not None and not weight.all():
         used = np.flatnonzero(weight)
-        X, weight = _safe_indexing(X, used), weight[used]
+        checks.check_rows(len(used))
+        X, weight = _safe_indexing(X, used), weight[used] / weight[used].mean()
     kind.fit(X, weight)
     apart = [name for name, what in kind.columns_described() or () if what == "text"]
     if apart:

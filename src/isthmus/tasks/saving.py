@@ -131,10 +131,10 @@ def _restore(
         raise ModelFileError("the rows of the model are not those of its data.")
     dim = int(config["model"]["latent_dim"])
     network = None
-    if fitted["own_modules"]:
-        network = checks.own_network(estimator.encoder, estimator.decoder, recipe, shape)
     estimator.latent_dim_ = dim
     with torch.random.fork_rng(devices=[]), _NoLargerThan(tensors):
+        if fitted["own_modules"]:
+            network = checks.own_network(estimator.encoder, estimator.decoder, recipe, shape)
         estimator.model_ = Model(
             recipe, shape, dim, network=network, gaps=bool(config["model"]["gaps"])
         )

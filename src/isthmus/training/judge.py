@@ -10,7 +10,7 @@ from torch import Tensor
 from isthmus.core.recipe import Recipe
 from isthmus.core.types import Batch
 from isthmus.model import Model
-from isthmus.objective import Objective, lowest, mean_of_lowest
+from isthmus.objective import Objective, lowest, shares_of
 from isthmus.training.plan import Plan
 from isthmus.training.surroundings import own_randomness
 
@@ -48,6 +48,9 @@ class Judge:
             few = torch.arange(0, len(data.x), -(-len(data.x) // JUDGED_ROWS))
             held = data.rows(few.to(plan.device))
         self.batch = held
+        weight = held.row_weight
+        self.weight = None if weight is None else weight / weight.mean().clamp(min=1e-12)
+        """(n,) of the rows that are looked at, 1 on average."""
 
     @property
     def selects(self) -> bool:
@@ -64,9 +67,8 @@ class Judge:
 
     def means(self, phase: int = -1) -> list[float]:
         """The mean loss and squared error, per value."""
-        trim, weight = self.phases[phase].trim, self.batch.row_weight
-        both = self.rows(phase).unbind(1)
-        return [float(mean_of_lowest(rows, trim, weight)) for rows in both]
+        both, trim = self.rows(phase).unbind(1), self.phases[phase].trim
+        return [float((rows * shares_of(rows, trim, self.weight)).sum()) for rows in both]
 
     def compare(self, start: Tensor) -> tuple[bool, dict[str, Any]]:
         """Hold the model as it is now against the ``rows`` of its start.
@@ -80,8 +82,8 @@ class Judge:
             "measure", "trained", "start" and the "margin"; empty where no rows are held out.
         """
         before, now = start[:, self.column], self.rows()[:, self.column]
-        trim, weight = self.phases[-1].trim, self.batch.row_weight
-        weight = torch.ones_like(now) if weight is None else weight
+        trim = self.phases[-1].trim
+        weight = torch.ones_like(now) if self.weight is None else self.weight
         if trim:
             kept = lowest(torch.minimum(before, now), trim, weight)
             before, now, weight = before[kept], now[kept], weight[kept]

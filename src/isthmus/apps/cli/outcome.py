@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+LEAST_TOLD = 0.005
 JUDGE = "judge it on new rows with isthmus evaluate."
 
 
@@ -63,10 +64,10 @@ def _gain(validation: Mapping[str, Any], noisy: str, start: str) -> str:
     less = 1 - ours / before
     # Those rows chose the weights, so they flatter: a verdict needs new ones.
     chose = f"{noisy}. They" if noisy else ", which"
-    return (
-        f"{abs(less):.0%} {'less' if less >= 0 else 'more'} squared error than {start} on the rows "
-        f"held out{chose} also chose the weights; {JUDGE}"
-    )
+    gain = f"{abs(less):.0%} {'less' if less > 0 else 'more'} squared error than"
+    if abs(less) < LEAST_TOLD:
+        gain = "About the same squared error as"
+    return f"{gain} {start} on the rows held out{chose} also chose the weights; {JUDGE}"
 
 
 def left_out(columns: Sequence[tuple[str, str]] | None) -> list[str]:

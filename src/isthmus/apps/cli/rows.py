@@ -86,8 +86,6 @@ def read_rows(
         unread: list[str] = []
         if loaded.names is not None and kind == "images":
             loaded, unread = _pictured(loaded, data)
-    if data.is_dir():
-        _say_left_below(data)
     in_table = not (data.is_dir() or data.suffix.lower() in IMAGE_ENDINGS)
     names = [str(path) if in_table else path.name for path in loaded.paths or ()]
     return Rows(loaded, names or None, tuple(unread))
@@ -115,8 +113,8 @@ def _columns_of_paths(table: Any) -> list[str]:
 
     found = []
     for name, column in zip(table.column_names, table.columns, strict=True):
-        few = column[:100].to_pylist() if has_text(column.type) else []
-        first = next((str(value) for value in few if value is not None), "")
+        few = column.drop_null()[:1].to_pylist() if has_text(column.type) else []
+        first = str(next(iter(few), ""))
         if Path(first).suffix.lower() in IMAGE_ENDINGS:
             found.append(name)
     return found
@@ -125,6 +123,8 @@ def _columns_of_paths(table: Any) -> list[str]:
 def say_read(data: Path, rows: Rows) -> None:
     """How much was read, and what of it may have been meant in another way."""
     say(f"{data}: {rows.described}")
+    if data.is_dir():
+        _say_left_below(data)
     loaded = rows.loaded
     if rows.unread:
         say(f"left out: {listed([*rows.unread])} (only the images are read)")

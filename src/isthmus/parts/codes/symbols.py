@@ -203,7 +203,8 @@ class Vector(Code):
         where = (chosen + self._first(chosen)).flatten()
         share = rows.new_full(where.shape, (1 - decay) / len(rows))
         if weight is not None:
-            share = share * (weight / weight.mean()).repeat_interleave(self.groups).to(rows.dtype)
+            each = weight / weight.mean().clamp(min=1e-12)
+            share = share * each.repeat_interleave(self.groups).to(rows.dtype)
         before = decay * self.usage
         count = torch.zeros_like(before).flatten().index_add(0, where, share)
         total = torch.zeros_like(self.book).flatten(0, 1)
