@@ -187,8 +187,8 @@ def run(name: str, checkpoint: Path | None, steps: int | None = None) -> dict[st
 
     with own_randomness(5):
         # No rows are held out, so that the last weights are kept, whether they are better or not.
-        training = Run(model, recipe, Batch(x), None, settings, None, checkpoint)
-        outcome = training.to_the_end(interrupted)
+        training = Run([model], recipe, Batch(x), None, settings, None, checkpoint)
+        (outcome,) = training.to_the_end(interrupted)
     assert outcome.interrupted == (steps is not None)
     return {name: value.clone() for name, value in model.state_dict().items()}
 

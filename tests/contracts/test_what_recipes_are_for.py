@@ -39,7 +39,7 @@ def fit(recipe: Recipe, x: Tensor, dim: int = DIM, epochs: int = 25, gaps: bool 
     settings = Settings(epochs=epochs, batch_size=64, learning_rate=5e-3, seed=1)
     with own_randomness(1):
         model = Model(recipe, tuple(x.shape[1:]), dim, gaps=gaps)
-        Run(model, recipe, Batch(x), None, settings, None, None).to_the_end(lambda: False)
+        Run([model], recipe, Batch(x), None, settings, None, None).to_the_end(lambda: False)
     return model.eval()
 
 

@@ -186,8 +186,8 @@ class Autoencoder(Fitted):
         kind, recipe, batch, model, plain = prepare(self, X, sample_weight, settings.seed)
         data, held = checks.split(batch, share if recipe.phases else 0.0, settings.seed)
         with progress_bar(self.verbose) as show:
-            outcome = train(
-                model,
+            (outcome,) = train(
+                [model],
                 recipe,
                 data,
                 held,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -142,11 +143,16 @@ def parted(tensors: dict[str, Tensor]) -> dict[str, dict[str, Tensor]]:
 
 
 def identity_of(
-    model: nn.Module, recipe: Recipe, settings: Settings, data: Batch, held: Batch | None
+    models: Sequence[nn.Module],
+    recipe: Recipe,
+    settings: Settings,
+    data: Batch,
+    held: Batch | None,
 ) -> str:
-    """A hash of all that decides a run: model, recipe, settings and rows."""
+    """A hash of all that decides a run: models, recipe, settings and rows."""
     digest = hashlib.sha256()
-    shapes = {name: list(value.shape) for name, value in model.state_dict().items()}
+    shapes = {name: list(value.shape) for name, value in models[0].state_dict().items()}
+    shapes["members"] = [len(models)]
     asked = {**settings.fingerprint(), "recipe": recipe.to_json(), "shapes": shapes}
     digest.update(json.dumps(asked, sort_keys=True, default=str).encode())
     for batch in (data, held):

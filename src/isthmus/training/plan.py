@@ -27,6 +27,8 @@ BATCH_VALUES = 1 << 21
 memory for each."""
 PARALLEL_WORK = 1e8
 """Multiplications in a step from which a second thread pays."""
+SHARED_WORK = 4e6
+"""The same where the work is that of several models, which share no array."""
 HALF_WORK = 1e8
 """Multiplications in a step from which bfloat16 pays on a processor that has it."""
 
@@ -100,7 +102,7 @@ class Plan:
     threads: int
 
 
-def plan(settings: Settings, model: Model, n: int) -> Plan:
+def plan(settings: Settings, model: Model, n: int, members: int = 1) -> Plan:
     """Decide what was left open, from the size of the model and of the data.
 
     Parameters
@@ -109,6 +111,8 @@ def plan(settings: Settings, model: Model, n: int) -> Plan:
     model : Model
     n : int
         Rows to train on.
+    members : int
+        Models that are trained at once.
     """
     batch_size = _batch_size(settings.batch_size, n, math.prod(model.shape))
     steps = -(-n // batch_size)
@@ -147,7 +151,7 @@ def plan(settings: Settings, model: Model, n: int) -> Plan:
         seed=settings.seed,
         device=device,
         bfloat16=_bfloat16(settings.precision, device, work),
-        threads=threads_for(work),
+        threads=threads_for(work * members, SHARED_WORK if members > 1 else PARALLEL_WORK),
     )
 
 
@@ -165,9 +169,9 @@ def _reuse(model: Model) -> float:
     return 1.0 if len(model.shape) == 1 or model.network.stride == 1 else 32.0
 
 
-def threads_for(work: float) -> int:
+def threads_for(work: float, least: float = PARALLEL_WORK) -> int:
     """As many threads as a step of so many multiplications can use, within the user's limit."""
-    return 1 if work < PARALLEL_WORK else torch.get_num_threads()
+    return 1 if work < least else torch.get_num_threads()
 
 
 def device_of(name: str) -> torch.device:

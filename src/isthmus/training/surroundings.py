@@ -5,10 +5,14 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import cache, partial
 from types import FrameType
 
+import numpy as np
 import torch
+from threadpoolctl import ThreadpoolController
 
 
 @contextmanager
@@ -23,15 +27,33 @@ def own_randomness(seed: int, device: torch.device | None = None) -> Iterator[No
         yield
 
 
+@cache
+def libraries() -> ThreadpoolController:
+    """Those that have threads of their own, beside PyTorch: NumPy's matrix products."""
+    return ThreadpoolController()
+
+
 @contextmanager
-def own_threads(n: int) -> Iterator[None]:
-    """At most ``n`` threads inside, as many as before outside."""
+def own_threads(n: int, products: int | None = None) -> Iterator[None]:
+    """At most ``n`` threads inside, as many as before outside.
+
+    ``products`` is for those of NumPy's matrix products, if other.
+    """
     before = torch.get_num_threads()
     torch.set_num_threads(n)
     try:
-        yield
+        with libraries().limit(limits=n if products is None else products, user_api="blas"):
+            yield
     finally:
         torch.set_num_threads(before)
+
+
+@contextmanager
+def own_helper() -> Iterator[Executor]:
+    """A second thread, which ends with the block."""
+    quiet = partial(np.seterr, all="ignore")
+    with ThreadPoolExecutor(1, initializer=quiet) as helper:
+        yield helper
 
 
 @contextmanager

@@ -98,7 +98,7 @@ def test_training_draws_neighbours_together() -> None:
         made = model()
         near = begun(made, batch).penalties["neighbours"].get_buffer("near")
         recipe = Recipe(spec("mlp"), spec("point"), spec("gaussian"), (phase,))
-        train(made, recipe, batch, None, Settings(epochs=30, batch_size=20))
+        train([made], recipe, batch, None, Settings(epochs=30, batch_size=20))
         z = made.encode(batch.x)
         distances.append(float((z[:, None] - z[near]).square().sum(2).mean()))
     assert distances[0] < 0.5 * distances[1]
@@ -107,5 +107,5 @@ def test_training_draws_neighbours_together() -> None:
 def test_training_numbers_the_rows_by_itself() -> None:
     recipe = Recipe(spec("mlp"), spec("point"), spec("gaussian"), (PHASE,))
     batch = rows()._replace(index=None)
-    outcome = train(model(), recipe, batch, None, Settings(epochs=2, batch_size=20))
+    (outcome,) = train([model()], recipe, batch, None, Settings(epochs=2, batch_size=20))
     assert outcome.history[-1]["neighbours"] > 0

@@ -14,6 +14,7 @@ from isthmus.core.specs import spec
 from isthmus.core.types import Batch, Step
 from isthmus.model import Model
 from isthmus.parts import PENALTIES, Penalty
+from isthmus.training.engine import TorchEngine
 from isthmus.training.loop import Run
 from isthmus.training.plan import Settings
 from isthmus.training.surroundings import own_randomness
@@ -60,17 +61,22 @@ def run(checkpoint: Path | None = None, stop_after: int | None = None) -> tuple[
     with own_randomness(5):
         model = Model(RECIPE, (6,), 2)
         settings = Settings(epochs=4, batch_size=16, seed=5)
-        training = Run(model, RECIPE, Batch(x[20:]), Batch(x[:20]), settings, None, checkpoint)
+        training = Run([model], RECIPE, Batch(x[20:]), Batch(x[:20]), settings, None, checkpoint)
         asked = iter(range(10**6))
-        outcome = training.to_the_end(lambda: next(asked) == stop_after)
+        (outcome,) = training.to_the_end(lambda: next(asked) == stop_after)
     assert outcome.interrupted == (stop_after is not None)
     return training, model
 
 
 def test_both_phases_are_run_and_the_critic_learns() -> None:
     training, _ = run()
-    assert [entry["phase"] for entry in training.history] == [0, 0, 1, 1]
-    assert ["critic" in entry for entry in training.history] == [False, False, True, True]
+    assert [entry["phase"] for entry in training.courses[0].history] == [0, 0, 1, 1]
+    assert ["critic" in entry for entry in training.courses[0].history] == [
+        False,
+        False,
+        True,
+        True,
+    ]
 
 
 @pytest.mark.parametrize("steps", range(1, ALL_STEPS, 6))
@@ -78,8 +84,11 @@ def test_a_run_that_was_stopped_ends_as_if_it_had_not_been(steps: int, tmp_path:
     undisturbed, model = run()
     run(tmp_path / "state", steps)
     resumed, again = run(tmp_path / "state")
-    assert resumed.history[-1]["critic"] == undisturbed.history[-1]["critic"]
+    assert resumed.courses[0].history[-1]["critic"] == undisturbed.courses[0].history[-1]["critic"]
     for name, value in model.state_dict().items():
         assert torch.equal(again.state_dict()[name], value), name
-    for name, value in undisturbed.objective.state_dict().items():
-        assert torch.equal(resumed.objective.state_dict()[name], value), name
+    assert isinstance(undisturbed.engine, TorchEngine)
+    assert isinstance(resumed.engine, TorchEngine)
+    learned = resumed.engine.objective.state_dict()
+    for name, value in undisturbed.engine.objective.state_dict().items():
+        assert torch.equal(learned[name], value), name
