@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -245,6 +244,18 @@ class Model(nn.Module):
 
         return self.by_blocks(run, z, given)
 
+    def codes(self, x: Tensor, weight: Tensor | None = None) -> Tensor:
+        """(n, dim, *grid) of rows, all at once and differentiable; as ``encode``."""
+        return self.coded(without_gaps(Batch(x, weight)).x, weight).mean
+
+    def expected(self, z: Tensor) -> Tensor:
+        """(n, *shape) of codes, all at once and differentiable; as ``decode``."""
+        return self.likelihood.mean(self.network.decode(z))
+
+    def rebuild(self, x: Tensor, weight: Tensor | None = None) -> Tensor:
+        """(n, *shape) rows through the code and back, without noise."""
+        return self.decode(self.encode(x, weight))
+
     @torch.inference_mode()
     def score(self, batch: Batch) -> Tensor:
         """(n,) minus the nats that each row costs: distortion and rate, without noise."""
@@ -324,15 +335,3 @@ def _padded(part: Tensor, rows: int) -> Tensor:
 def n_parameters(model: nn.Module) -> int:
     """How many numbers training adjusts."""
     return sum(p.numel() for p in model.parameters() if p.requires_grad)
-
-
-def describe(model: Model) -> dict[str, Any]:
-    """Shapes and sizes, for ``info`` and the model card."""
-    return {
-        "shape": list(model.shape),
-        "latent_dim": model.dim,
-        "grid": list(model.grid),
-        "gaps": model.gaps,
-        "parameters": n_parameters(model),
-        "network": type(model.network).__name__,
-    }

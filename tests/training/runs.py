@@ -43,6 +43,13 @@ CASES: dict[str, dict[str, Any]] = {
         "network": spec("mlp", widths=(16,), tied=False),
         "optimizer": "lion",
     },
+    "by hand, masked and variational": {
+        "recipe": Recipe(
+            code=spec("gaussian"), phases=(Phase(corruption=spec("mask")), Phase(beta=0.5))
+        ),
+        "network": spec("mlp", widths=(16,), dropout=0.2),
+        "n_members": 2,
+    },
     "momentum, tied weights, no validation": {
         "network": spec("mlp", widths=(16,), tied=True),
         "optimizer": "sgd",

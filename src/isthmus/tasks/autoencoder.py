@@ -7,17 +7,19 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
+from sklearn.base import clone
 from torch import nn
 
 from isthmus.core.recipe import Recipe
 from isthmus.core.specs import Spec
+from isthmus.ensemble import Ensemble
 from isthmus.tasks import parameters
 from isthmus.tasks import validation as checks
 from isthmus.tasks.fitted import Fitted
 from isthmus.tasks.preparation import prepare
 from isthmus.tasks.progress import progress_bar
 from isthmus.training.loop import train
-from isthmus.training.outcome import Outcome
+from isthmus.training.outcome import Found, together
 
 SpecLike = Spec | str | None
 
@@ -68,6 +70,9 @@ class Autoencoder(Fitted):
         "auto" (a GPU where there is one), "cpu", "cuda", "cuda:1".
     precision : "auto", "float32" or "bfloat16"
         Of the hidden layers while training; models are always used in float32.
+    n_members : int
+        How many models are trained, each from a seed of its own, to answer together with their
+        mean. Small dense networks are trained in one pass.
     kind : "table" or "images", optional
         Guessed from the shape of X.
     resume : str or Path, optional
@@ -77,12 +82,15 @@ class Autoencoder(Fitted):
 
     Attributes
     ----------
-    model_ : Model
+    model_ : Model, or Ensemble of several
+    members_ : list of Autoencoder
+        Each usable alone, where they are several: how far they differ says how unsure they are.
     encoder_, decoder_ : torch.nn.Module
         From (n, *shape) to the code and back, usable alone.
     latent_dim_ : int
     history_ : list of dict
-        An entry per epoch: every part of the loss, in nats per value; the validation error.
+        An entry per epoch: every part of the loss, in nats per value; the validation error. Of
+        several members their mean.
     kept_ : "trained" or "start"
         "start" if training did not beat PCA on validation, so that PCA is what was kept.
     plain_ : PCA
@@ -128,6 +136,7 @@ class Autoencoder(Fitted):
         random_state: int | np.random.RandomState | None = 0,
         device: str = "auto",
         precision: str = "auto",
+        n_members: int = 1,
         kind: str | None = None,
         resume: str | Path | None = None,
         verbose: bool = False,
@@ -154,6 +163,7 @@ class Autoencoder(Fitted):
         self.random_state = random_state
         self.device = device
         self.precision = precision
+        self.n_members = n_members
         self.kind = kind
         self.resume = resume
         self.verbose = verbose
@@ -183,11 +193,11 @@ class Autoencoder(Fitted):
         began = time.monotonic()
         settings = parameters.settings_of(self)
         share = parameters.validation_share(self.validation)
-        kind, recipe, batch, model, plain = prepare(self, X, sample_weight, settings.seed)
+        kind, recipe, batch, models, plain = prepare(self, X, sample_weight, settings.seed)
         data, held = checks.split(batch, share if recipe.phases else 0.0, settings.seed)
         with progress_bar(self.verbose) as show:
-            (outcome,) = train(
-                [model],
+            outcomes = train(
+                models,
                 recipe,
                 data,
                 held,
@@ -196,22 +206,42 @@ class Autoencoder(Fitted):
                 checkpoint=None if self.resume is None else Path(self.resume),
                 began=began,
             )
-        if outcome.kept == "start" and held is not None:
-            model.start(batch.to(outcome.plan.device))
-        model.eval()
-        self.recipe_, self.kind_, self.model_, self.plain_ = recipe, kind, model, plain
-        self.latent_dim_ = model.dim
-        self._conclude(outcome)
+        for model, outcome in zip(models, outcomes, strict=True):
+            if outcome.kept == "start" and held is not None:
+                model.start(batch.to(outcome.plan.device))
+            model.eval()
+        self.recipe_, self.kind_, self.plain_ = recipe, kind, plain
+        self.model_ = Ensemble(models).eval() if len(models) > 1 else models[0]
+        self.latent_dim_ = models[0].dim
+        self._conclude([outcome.found for outcome in outcomes])
+        if any(outcome.interrupted for outcome in outcomes):
+            raise KeyboardInterrupt
         return self
 
-    def _conclude(self, outcome: Outcome) -> None:
-        self.history_ = outcome.history
-        self.events_ = outcome.events
-        self.kept_ = outcome.kept
-        self.n_iter_ = max(1, outcome.epochs)
-        self.validation_ = outcome.validation
-        if outcome.interrupted:
-            raise KeyboardInterrupt
+    def _conclude(self, found: list[Found]) -> None:
+        """Take over what training gave, of each member and of all."""
+        self.found_ = found
+        self.history_, self.events_, self.kept_, self.validation_ = together(found)
+        self.n_iter_ = max(1, *(len(one.history) for one in found), 1)
+
+    @property
+    def members_(self) -> list[Autoencoder]:
+        """The members, each an estimator of its own; of a single model, itself."""
+        self._check_fitted()
+        if not isinstance(self.model_, Ensemble):
+            return [self]
+        members = []
+        for i, (model, found) in enumerate(zip(self.model_.models, self.found_, strict=True)):
+            seed = self.random_state + i if isinstance(self.random_state, int) else None
+            member = clone(self).set_params(n_members=1, random_state=seed, resume=None)
+            member.recipe_, member.kind_, member.plain_ = self.recipe_, self.kind_, self.plain_
+            member.model_, member.latent_dim_ = model, self.latent_dim_
+            member.n_features_in_ = self.n_features_in_
+            if hasattr(self, "feature_names_in_"):
+                member.feature_names_in_ = self.feature_names_in_
+            member._conclude([found])
+            members.append(member)
+        return members
 
     @classmethod
     def from_pretrained(

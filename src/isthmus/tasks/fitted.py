@@ -19,6 +19,7 @@ from isthmus.core.errors import NotFittedError
 from isthmus.core.ranges import positive_int
 from isthmus.core.types import Batch
 from isthmus.data import Modality
+from isthmus.ensemble import Ensemble
 from isthmus.model import Model
 from isthmus.tasks import parameters
 from isthmus.tasks import validation as checks
@@ -34,7 +35,7 @@ NARROWED: ContextVar[int | None] = ContextVar("dims", default=None)
 class Fitted(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """An estimator that holds a trained model; ``fit`` is its subclass's."""
 
-    model_: Model
+    model_: Model | Ensemble
     kind_: Modality
     latent_dim_: int
 
@@ -132,7 +133,7 @@ class Fitted(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator): 
 
     def _rebuilt(self, batch: Batch) -> Tensor:
         """(n, *shape) through the code and back, in the model's own units."""
-        return self.model_.decode(self.model_.encode(batch.x, batch.weight))
+        return self.model_.rebuild(batch.x, batch.weight)
 
     def score_samples(self, X: Any) -> Array:
         """How well the model explains each row.

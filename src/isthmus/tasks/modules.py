@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from isthmus.core.types import Batch
-from isthmus.model import Model, without_gaps
+from isthmus.ensemble import Ensemble
+from isthmus.model import Model
 
 
 class Encoder(nn.Module):
     """The way down of a model, alone."""
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Model | Ensemble) -> None:
         super().__init__()
         self.model = model
 
@@ -19,17 +19,16 @@ class Encoder(nn.Module):
         """(n, *shape) to (n, dim, *grid); ``weight``, (n, *shape), is 0 where a value is missing
         and else 1.
         """
-        return self.model.coded(without_gaps(Batch(x, weight)).x, weight).mean
+        return self.model.codes(x, weight)
 
 
 class Decoder(nn.Module):
     """The way up of a model, alone."""
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Model | Ensemble) -> None:
         super().__init__()
-        self.network, self.likelihood = model.network, model.likelihood
+        self.model = model
 
     def forward(self, z: Tensor) -> Tensor:
         """(n, dim, *grid) to (n, *shape), the expected value."""
-        mean: Tensor = self.likelihood.mean(self.network.decode(z))
-        return mean
+        return self.model.expected(z)

@@ -35,7 +35,8 @@ class Prepared(NamedTuple):
     kind: Modality
     recipe: Recipe
     batch: Batch
-    model: Model
+    models: list[Model]
+    """The members, of which the first has the seed and the next ones those that follow it."""
     plain: PCA
 
 
@@ -66,22 +67,20 @@ def prepare(estimator: Autoencoder, X: Any, sample_weight: Any, seed: int) -> Pr
     shown, weights = plain.shown(likelihood, batch)
     hidden = batch.weight is not None and batch.weight.ndim > 1
     gaps = hidden or any(CORRUPTIONS.build(p.corruption).hides for p in recipe.phases)
-    with own_randomness(seed):
-        model = _built(estimator, recipe, kind.shape, shown, weights, gaps)
-    patch = model.network.stride if model.grid else 0
-    return Prepared(kind, recipe, batch, model, PCA.fit(shown, model.dim, weights, patch))
+    own = estimator.encoder is not None or estimator.decoder is not None
+    dim = 0 if own else _chosen_dim(estimator.latent_dim, shown, weights)
+    models = []
+    for i in range(positive_int(estimator.n_members, "n_members")):
+        with own_randomness(seed + i):
+            models.append(_built(estimator, recipe, kind.shape, dim, gaps))
+    dim, patch = models[0].dim, models[0].network.stride if models[0].grid else 0
+    return Prepared(kind, recipe, batch, models, PCA.fit(shown, dim, weights, patch))
 
 
 def _built(
-    estimator: Autoencoder,
-    recipe: Recipe,
-    shape: tuple[int, ...],
-    shown: Tensor,
-    weight: Tensor | None,
-    gaps: bool,
+    estimator: Autoencoder, recipe: Recipe, shape: tuple[int, ...], dim: int, gaps: bool
 ) -> Model:
-    if estimator.encoder is None and estimator.decoder is None:
-        dim = _chosen_dim(estimator.latent_dim, shown, weight)
+    if dim:
         return Model(recipe, shape, dim, gaps=gaps)
     network = checks.own_network(estimator.encoder, estimator.decoder, recipe, shape)
     checks.check_own_dim(estimator.latent_dim, network.dim)

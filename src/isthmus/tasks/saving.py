@@ -6,6 +6,7 @@ import inspect
 import math
 import platform
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,8 @@ from isthmus.core.recipe import Recipe
 from isthmus.core.specs import Spec
 from isthmus.core.strict_json import strict
 from isthmus.data import modality_from_state
-from isthmus.model import Model, describe
+from isthmus.ensemble import Ensemble, describe
+from isthmus.model import Model
 from isthmus.tasks import validation as checks
 from isthmus.tasks.autoencoder import Autoencoder
 from isthmus.training.directory import (
@@ -32,6 +34,7 @@ from isthmus.training.directory import (
     under,
     understood,
 )
+from isthmus.training.outcome import Found
 from isthmus.training.plan import device_of
 
 OWN_MODULES = ("encoder", "decoder")
@@ -60,6 +63,7 @@ def save(estimator: Autoencoder, path: Path) -> str:
             "history": strict(estimator.history_),
             "events": estimator.events_,
             "validation": strict(estimator.validation_),
+            "members": _members(estimator),
         },
     }
     tensors = {f"model.{name}": t for name, t in estimator.model_.state_dict().items()}
@@ -132,12 +136,14 @@ def _restore(
     dim = int(config["model"]["latent_dim"])
     network = None
     estimator.latent_dim_ = dim
+    gaps, members = bool(config["model"]["gaps"]), len(fitted.get("members") or [fitted])
+    models = []
     with torch.random.fork_rng(devices=[]), _NoLargerThan(tensors):
-        if fitted["own_modules"]:
-            network = checks.own_network(estimator.encoder, estimator.decoder, recipe, shape)
-        estimator.model_ = Model(
-            recipe, shape, dim, network=network, gaps=bool(config["model"]["gaps"])
-        )
+        for _ in range(members):
+            if fitted["own_modules"]:
+                network = checks.own_network(estimator.encoder, estimator.decoder, recipe, shape)
+            models.append(Model(recipe, shape, dim, network=network, gaps=gaps))
+    estimator.model_ = Ensemble(models) if members > 1 else models[0]
     try:
         saved = under(tensors, "model.")
         if fitted["own_modules"]:
@@ -150,10 +156,7 @@ def _restore(
     estimator.n_features_in_ = int(fitted["n_features_in"])
     if fitted["feature_names_in"] is not None:
         estimator.feature_names_in_ = np.array(fitted["feature_names_in"], dtype=object)
-    estimator.kept_, estimator.n_iter_ = fitted["kept"], int(fitted["n_iter"])
-    estimator.history_ = [_numbers(entry) for entry in fitted["history"]]
-    estimator.events_ = [str(event) for event in fitted["events"]]
-    estimator.validation_ = _numbers(fitted["validation"])
+    estimator._conclude([_found(entry) for entry in fitted.get("members") or [fitted]])
 
 
 class _NoLargerThan(TorchFunctionMode):
@@ -190,6 +193,22 @@ def _asked(func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> float
     if func in (torch.repeat_interleave, torch.Tensor.repeat_interleave):
         return int(torch.as_tensor(args[1]).sum())
     return None
+
+
+def _members(estimator: Autoencoder) -> list[dict[str, Any]]:
+    """What training gave for each of several members; none where there is one."""
+    found: list[dict[str, Any]] = strict([asdict(one) for one in estimator.found_])
+    return found if len(found) > 1 else []
+
+
+def _found(entry: Mapping[str, Any]) -> Found:
+    """What training gave, back from plain data."""
+    return Found(
+        history=[_numbers(epoch) for epoch in entry["history"]],
+        kept=entry["kept"],
+        events=[str(event) for event in entry["events"]],
+        validation=_numbers(entry["validation"]),
+    )
 
 
 def _numbers(entry: Mapping[str, Any]) -> dict[str, Any]:

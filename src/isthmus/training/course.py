@@ -12,7 +12,7 @@ from isthmus.core.errors import TrainingError
 from isthmus.model import Model
 from isthmus.training.engine import Engine, Weights, copied
 from isthmus.training.judge import Judge
-from isthmus.training.outcome import Outcome
+from isthmus.training.outcome import Found, Outcome
 from isthmus.training.plan import Plan
 
 ROLLBACK_RATE = 0.3
@@ -139,22 +139,16 @@ class Course:
 
     def concluded(self, interrupted: bool) -> Outcome:
         """What the run gave; the model holds what is kept."""
-        kept, validation = "trained" if self.history else "start", {}
+        kept = "trained" if self.history else "start"
+        validation: dict[str, Any] = {}
         if self.start_rows is not None:
-            beaten, found = self.judge.compare(self.start_rows)
-            validation = found if self.history else {}
+            beaten, compared = self.judge.compare(self.start_rows)
+            validation = compared if self.history else {}
             if beaten:
                 self.model.load_state_dict(self.start_weights)
                 kept = "start"
-        return Outcome(
-            history=self.history,
-            kept=kept,
-            epochs=len(self.history),
-            plan=self.plan,
-            events=self.events,
-            interrupted=interrupted,
-            validation=validation,
-        )
+        found = Found(self.history, kept, self.events, validation)
+        return Outcome(found, self.plan, interrupted)
 
     def facts(self) -> dict[str, Any]:
         """Where it stands, as JSON can hold it."""

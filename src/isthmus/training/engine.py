@@ -34,8 +34,10 @@ class Engine(ABC):
         """An epoch begins: of each model, the numbers of its rows in their order."""
 
     @abstractmethod
-    def step(self, number: int, rates: Sequence[float]) -> None:
-        """One step on the next rows, at a learning rate for each model; 0 leaves it alone."""
+    def step(self, number: int, rate: float, shares: Sequence[float]) -> None:
+        """One step on the next rows, at a share of the learning rate for each model; a share of
+        0 leaves a model alone.
+        """
 
     @abstractmethod
     def losses(self) -> list[dict[str, float]]:
@@ -105,8 +107,8 @@ class TorchEngine(Engine):
         self.batches = order.to(self.plan.device).tensor_split(self.plan.steps_per_epoch)
         self.objective.train()
 
-    def step(self, number: int, rates: Sequence[float]) -> None:
-        set_rate(self.optimisers, rates[0])
+    def step(self, number: int, rate: float, shares: Sequence[float]) -> None:
+        set_rate(self.optimisers, rate * shares[0])
         half = self.plan.bfloat16
         kind = self.plan.device.type
         with torch.autocast(kind, torch.bfloat16) if half else nullcontext():

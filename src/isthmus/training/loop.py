@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -75,16 +76,41 @@ def train(
     TrainingError
         If training diverges for good, or the checkpoint belongs to another run.
     """
-    run = Run(models, recipe, data, held, settings, on_progress, checkpoint)
-    run.began = run.began if began is None else began
+    began = time.monotonic() if began is None else began
+    with interruptible() as interrupted:
+        chosen = plan(settings, models[0], len(data.x))
+        if len(models) == 1 or dense(chosen, models[0], recipe, data):
+            run = Run(models, recipe, data, held, settings, on_progress, checkpoint, began)
+            return in_its_surroundings(run, interrupted)
+        outcomes = []
+        for i, model in enumerate(models):
+            now, left = time.monotonic(), len(models) - i
+            limit = settings.max_time and max(0.0, settings.max_time + began - now) / left
+            own = replace(settings, seed=settings.seed + i, max_time=limit)
+            place = checkpoint and checkpoint.with_name(f"{checkpoint.name}.{i}")
+            show = on_progress and partial(_show_share, on_progress, i, len(models))
+            run = Run([model], recipe, data, held, own, show, place, now)
+            outcomes += in_its_surroundings(run, interrupted)
+        return outcomes
+
+
+def in_its_surroundings(run: Run, interrupted: Callable[[], bool]) -> list[Outcome]:
+    """The run to its end, with random numbers and threads of its own."""
     with ExitStack() as stack:
-        stack.enter_context(own_randomness(settings.seed, run.plan.device))
+        stack.enter_context(own_randomness(run.plan.seed, run.plan.device))
         stack.enter_context(np.errstate(all="ignore"))
-        many = len(models) > 1
+        many = len(run.courses) > 1
         stack.enter_context(own_threads(run.plan.threads, 1 if many else None))
         if many and run.plan.threads > 1:
             run.helper = stack.enter_context(own_helper())
-        return run.to_the_end(stack.enter_context(interruptible()))
+        return run.to_the_end(interrupted)
+
+
+def _show_share(show: Callable[[Progress], None], i: int, n: int, progress: Progress) -> None:
+    """The progress of one of several runs as that of all."""
+    done = (i + progress.done) / n
+    left = progress.remaining + (n - i - 1) * (progress.seconds + progress.remaining)
+    show(progress._replace(done=done, remaining=left))
 
 
 class Run:
@@ -99,6 +125,7 @@ class Run:
         settings: Settings,
         on_progress: Callable[[Progress], None] | None,
         checkpoint: Path | None,
+        began: float | None = None,
     ) -> None:
         self.plan = plan(settings, models[0], len(data.x), len(models))
         self.dense = dense(self.plan, models[0], recipe, data)
@@ -120,7 +147,8 @@ class Run:
         self.helper: Any = None
         self.phase = self.epoch = self.step = 0
         self.rate = 0.0
-        self.seconds_before, self.began = 0.0, time.monotonic()
+        self.seconds_before = 0.0
+        self.began = time.monotonic() if began is None else began
         self.last_saved = self.last_shown = self.began
 
     def to_the_end(self, interrupted: Callable[[], bool]) -> list[Outcome]:
@@ -187,7 +215,7 @@ class Run:
 
     def _run_epoch(self, interrupted: Callable[[], bool]) -> bool:
         self.engine.open([self._order(course.seed) for course in self.courses])
-        rates = [0.0 if c.finished else c.rate_factor for c in self.courses]
+        shares = [0.0 if c.finished else c.rate_factor for c in self.courses]
         while self.step < self.plan.steps_per_epoch:
             if interrupted():
                 return True
@@ -195,7 +223,7 @@ class Run:
             if done >= 1:
                 break
             self.rate = self.plan.learning_rate * one_cycle(done)
-            self.engine.step(self.step, [self.rate * factor for factor in rates])
+            self.engine.step(self.step, self.rate, shares)
             self.step += 1
             self._tick()
         return False

@@ -108,4 +108,4 @@ def test_training_numbers_the_rows_by_itself() -> None:
     recipe = Recipe(spec("mlp"), spec("point"), spec("gaussian"), (PHASE,))
     batch = rows()._replace(index=None)
     (outcome,) = train([model()], recipe, batch, None, Settings(epochs=2, batch_size=20))
-    assert outcome.history[-1]["neighbours"] > 0
+    assert outcome.found.history[-1]["neighbours"] > 0

@@ -92,6 +92,10 @@ def fit(
     precision: Annotated[
         str, typer.Option(metavar="NAME", help="auto, float32 or bfloat16.")
     ] = "auto",
+    n_members: Annotated[
+        int,
+        typer.Option(min=1, metavar="N", help="Models that are trained to answer together."),
+    ] = 1,
     kind: Annotated[
         str | None,
         typer.Option(
@@ -187,6 +191,7 @@ def fit(
             random_state=seed,
             device=device,
             precision=precision,
+            n_members=n_members,
             kind=kind,
             resume=partial,
             verbose=not quiet,
@@ -248,7 +253,7 @@ def _say_interrupted(partial: Path, words: list[str]) -> None:
 
 def fitted(model: Autoencoder, out: Path, identity: str, n: int) -> dict[str, Any]:
     """What came of a fit, as plain data."""
-    from isthmus.model import describe
+    from isthmus.ensemble import describe
 
     return {
         "model": str(out),

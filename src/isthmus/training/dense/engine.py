@@ -14,6 +14,7 @@ from torch import Tensor
 from isthmus.core.types import Batch
 from isthmus.model import Model, of_values, without_gaps
 from isthmus.training.dense.composition import Composition
+from isthmus.training.dense.layout import Flat
 from isthmus.training.dense.optimiser import FlatAdam
 from isthmus.training.dense.passes import Draw, Draws, Pass
 from isthmus.training.dense.tape import Array, Call
@@ -64,11 +65,9 @@ class DenseEngine(Engine):
         many = len(models) > 1
         of = Composition(models, judge.phases[phase], self.rows.weights, many)
         self.of, self.lead = of, (len(models),) if many else ()
-        self.flat = np.zeros((len(models), of.layout.size), np.float32)
-        self.gradient = np.zeros_like(self.flat)
-        for model, flat in zip(models, self.flat, strict=True):
-            of.layout.read(model, flat)
-        self.optimiser = FlatAdam(self.flat, self.gradient, of.layout.decaying(models[0]), plan)
+        self.flat, self.gradient = (Flat(of.layout, len(models), many) for _ in range(2))
+        self.flat.read(models)
+        self.optimiser = FlatAdam(self.flat, self.gradient, models, plan)
         self.seeds = seeds
         self.streams = [
             torch.Generator().manual_seed((seed * 1_000_003 + phase * 10_007 + NO_EPOCH) % 2**63)
@@ -88,7 +87,7 @@ class DenseEngine(Engine):
         self.batches = np.array_split(together, steps, axis=-1)
         self.found = np.resize(self.found, (steps, 2, len(self.models)))
 
-    def step(self, number: int, rates: Sequence[float]) -> None:
+    def step(self, number: int, rate: float, shares: Sequence[float]) -> None:
         index = self.batches[number]
         at_work = self.training.get(index.shape[-1])
         if at_work is None:
@@ -100,13 +99,12 @@ class DenseEngine(Engine):
         if self.of.beta:
             np.multiply(at_work.rate.ravel(), at_work.per_value, out=self.found[self.done, 1])
         self.done += 1
-        self.optimiser.step(rates)
+        self.optimiser.step(rate, shares)
 
     def _pass(self, rows: int, trains: bool = True) -> Pass:
-        flat, gradient = (a if self.lead else a[0] for a in (self.flat, self.gradient))
         streams = self.streams if trains else self.judges_streams
         draws = Draws(self._drawing("normal_", streams), self._drawing("uniform_", streams))
-        return Pass(self.of, flat, gradient, rows, draws, trains, self.helper)
+        return Pass(self.of, self.flat, self.gradient, rows, draws, trains, self.helper)
 
     def _drawing(self, method: str, streams: Sequence[torch.Generator]) -> Draw:
         """What fills arrays, each model's from its own stream."""
@@ -149,24 +147,24 @@ class DenseEngine(Engine):
         return [[float(a), float(b)] for a, b in zip(loss, error, strict=True)]
 
     def weights(self, member: int) -> Weights:
-        return {"flat": torch.from_numpy(self.flat[member].copy())}
+        return {"flat": torch.from_numpy(self.flat.take(member))}
 
     def restore(self, member: int, weights: Weights, diverged: bool = False) -> None:
-        self.flat[member] = weights["flat"].numpy()
+        self.flat.put(member, weights["flat"].numpy())
         self.optimiser.forget(member)
 
     def publish(self, member: int) -> None:
-        self.of.layout.write(self.models[member], self.flat[member])
+        self.flat.write(member, self.models[member])
 
     def state(self) -> dict[str, Tensor]:
         streams = {f"random.{i}": stream.get_state() for i, stream in enumerate(self.streams)}
         found = torch.from_numpy(self.found[: self.done].copy())
-        return {"flat": torch.from_numpy(self.flat), "found": found, **streams} | {
+        return {"flat": torch.from_numpy(self.flat.values), "found": found, **streams} | {
             f"optimiser.{name}": value for name, value in self.optimiser.state().items()
         }
 
     def put_back(self, state: dict[str, Tensor]) -> None:
-        self.flat[...] = state["flat"].numpy()
+        self.flat.values[...] = state["flat"].numpy()
         self.found = state["found"].numpy().copy()
         self.done = len(self.found)
         for i, stream in enumerate(self.streams):

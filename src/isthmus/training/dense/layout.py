@@ -1,9 +1,9 @@
-"""Where the parameters of a dense model lie in one flat vector."""
+"""Where the parameters of dense models lie in one vector."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -17,24 +17,22 @@ from isthmus.parts.networks import Dense
 
 Array = NDArray[Any]
 LINE = 16
-"""Values in 64 bytes: where every matrix begins, so that sums are taken in the same order."""
+"""Values in 64 bytes. Every matrix has whole lines, so that each value is computed in the same
+way among those of many models as among those of one."""
 
 
 class Block(NamedTuple):
-    """A matrix in the flat vector, from what is read to what is said."""
+    """A matrix among the parameters, from what is read to what is said."""
 
     first: int
     rows: int
     columns: int
 
     @property
-    def end(self) -> int:
-        """Of its values."""
-        return self.first + self.rows * self.columns
-
-    def of(self, flat: Array) -> Array:
-        """(..., rows, columns), a view of (..., size)."""
-        return flat[..., self.first : self.end].reshape(*flat.shape[:-1], self.rows, self.columns)
+    def size(self) -> int:
+        """With what fills its last line."""
+        values = self.rows * self.columns
+        return values + -values % LINE
 
 
 class Layout:
@@ -61,6 +59,7 @@ class Layout:
         scale = getattr(model.likelihood, "log_scale", None)
         self.scales = scale.numel() if scale is not None and scale.requires_grad else 0
         """Learned by the likelihood."""
+        self.blocks: list[Block] = []
         self.size = 0
         inward = [self.n_in + self.gaps, *self.inner, self.n_params * self.dim]
         outward = [self.dim, *self.outer, self.n_out]
@@ -70,47 +69,93 @@ class Layout:
         beside = self.dim if self.path else 0
         self.decoder.append(self._block(outward[-2] + beside + 1, self.n_out))
         self.log_scale = self._block(1, self.scales)
-        self.size += -self.size % LINE
 
     def _block(self, rows: int, columns: int) -> Block:
         block = Block(self.size, rows, columns)
-        self.size = block.end + -block.end % LINE
+        self.size += block.size
+        self.blocks.append(block)
         return block
 
-    def parameters(self, model: Model, flat: Array) -> Iterator[tuple[Tensor, Array]]:
-        """Each parameter of a model with its place in a flat vector, of the same shape."""
+    def parameters(self, model: Model, flat: Flat, member: int) -> Iterator[tuple[Tensor, Array]]:
+        """Each parameter of a model with its place among those of all, of the same shape."""
         network = model.network
         assert isinstance(network, Dense)
         halves = ((network.encoder, self.encoder), (network.decoder, self.decoder))
         for half, blocks in halves:
             for layer, block in zip(linear_layers(half), blocks, strict=True):
-                matrix, n = block.of(flat), layer.out_features
+                matrix, n = flat.member(member, block), layer.out_features
                 yield layer.weight, matrix[: layer.in_features, :n].T
                 yield layer.bias, matrix[-1, :n]
         if network.path is not None:
-            yield network.path.down, self.down.of(flat).T
-            yield network.path.up, self.decoder[-1].of(flat)[self.outer[-1] : -1].T
+            last = flat.member(member, self.decoder[-1])
+            yield network.path.down, flat.member(member, self.down).T
+            yield network.path.up, last[self.outer[-1] : -1].T
         if self.scales:
             scale = model.likelihood.get_parameter("log_scale")
-            yield scale, self.log_scale.of(flat).reshape(scale.shape)
+            yield scale, flat.member(member, self.log_scale).reshape(scale.shape)
 
-    def read(self, model: Model, flat: Array) -> None:
-        """The parameters of a model into its flat vector."""
-        for parameter, place in self.parameters(model, flat):
-            place[...] = parameter.detach().numpy()
+
+class Flat:
+    """A number for each parameter of so many models, in one vector.
+
+    Block lies after block, and in each the models lie one after the other, so that a product of
+    all models writes to one piece of memory.
+
+    Parameters
+    ----------
+    layout : Layout
+    members : int
+    many : bool
+        Whether arrays of a block have a first axis over models.
+    dtype : dtype
+    """
+
+    def __init__(self, layout: Layout, members: int, many: bool, dtype: Any = np.float32) -> None:
+        self.layout, self.members = layout, members
+        self.lead = (members,) if many else ()
+        self.values: Array = np.zeros(members * layout.size, dtype)
+
+    def of(self, block: Block) -> Array:
+        """(..., rows, columns) of all models."""
+        found = self._matrices(block)
+        return found if self.lead else found[0]
+
+    def member(self, member: int, block: Block) -> Array:
+        """(rows, columns) of a model."""
+        found: Array = self._matrices(block)[member]
+        return found
+
+    def lines(self, member: int, block: Block) -> Array:
+        """(block.size,) of a model."""
+        first = self.members * block.first + member * block.size
+        return self.values[first : first + block.size]
+
+    def _matrices(self, block: Block) -> Array:
+        n = self.members
+        lines = self.values[n * block.first :][: n * block.size].reshape(n, block.size)
+        values = lines[:, : block.rows * block.columns]
+        return values.reshape(n, block.rows, block.columns)
+
+    def take(self, member: int) -> Array:
+        """(layout.size,) a copy of the numbers of a model."""
+        return np.concatenate([self.lines(member, block) for block in self.layout.blocks])
+
+    def put(self, member: int, numbers: Array) -> None:
+        """Put back what ``take`` gave."""
+        for block in self.layout.blocks:
+            self.lines(member, block)[:] = numbers[block.first :][: block.size]
+
+    def read(self, models: Sequence[Model]) -> None:
+        """Take over the parameters of the models."""
+        for i, model in enumerate(models):
+            for parameter, place in self.layout.parameters(model, self, i):
+                place[...] = parameter.detach().numpy()
 
     @torch.no_grad()
-    def write(self, model: Model, flat: Array) -> None:
-        """A flat vector into the parameters of its model."""
-        for parameter, place in self.parameters(model, flat):
+    def write(self, member: int, model: Model) -> None:
+        """Into the parameters of a model."""
+        for parameter, place in self.layout.parameters(model, self, member):
             parameter.copy_(torch.from_numpy(place.copy()))
-
-    def decaying(self, model: Model) -> Array:
-        """(size,) 1 where weights decay: in matrices, not in biases and scales."""
-        mask = np.zeros(self.size, np.float32)
-        for parameter, place in self.parameters(model, mask):
-            place[...] = parameter.ndim >= 2
-        return mask
 
 
 def linear_layers(half: nn.Sequential) -> list[nn.Linear]:

@@ -1,4 +1,4 @@
-"""Adam and AdamW on flat parameters, of one model or of many."""
+"""Adam and AdamW on the parameters of one dense model or of many."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from isthmus.training.dense.tape import Array
+from isthmus.model import Model
+from isthmus.training.dense.layout import Flat
 from isthmus.training.optimisers import OPTIMIZERS
 from isthmus.training.plan import Plan
 
@@ -20,56 +21,78 @@ class FlatAdam:
 
     Parameters
     ----------
-    flat, gradient : array of shape (n_models, size)
-    decays : array of shape (size,)
-        1 where weights decay, else 0.
+    flat, gradient : Flat
+    models : sequence of Model
     plan : Plan
     """
 
-    def __init__(self, flat: Array, gradient: Array, decays: Array, plan: Plan) -> None:
-        self.flat, self.gradient, self.decays, self.plan = flat, gradient, decays, plan
-        decoupled = OPTIMIZERS[plan.optimizer].decoupled
-        self.decoupled = decoupled
+    def __init__(self, flat: Flat, gradient: Flat, models: Sequence[Model], plan: Plan) -> None:
+        layout, many = flat.layout, bool(flat.lead)
+        self.flat, self.gradient = flat, gradient
+        self.mean, self.square, decays = (Flat(layout, flat.members, many) for _ in range(3))
+        self.decoupled = OPTIMIZERS[plan.optimizer].decoupled
         self.kernel: Callable[..., object]
-        self.kernel = torch._fused_adamw_ if decoupled else torch._fused_adam_
-        self.weights, self.slopes = torch.from_numpy(flat), torch.from_numpy(gradient)
-        self.mean, self.square = torch.zeros_like(self.weights), torch.zeros_like(self.weights)
-        whole = (self.weights, self.slopes, self.mean, self.square)
-        self.together = [[part] for part in whole]
-        self.apart = [[[part[i]] for part in whole] for i in range(len(flat))]
-        self.taken = [0] * len(flat)
+        self.kernel = torch._fused_adamw_ if self.decoupled else torch._fused_adam_
+        self.decay, self.clip = plan.weight_decay, plan.gradient_clip
+        for i, model in enumerate(models):
+            for parameter, place in layout.parameters(model, decays, i):
+                place[...] = parameter.ndim >= 2
+        self.decays = decays
+        """1 where weights decay: in matrices, not in biases and scales."""
+        self.rates = Flat(layout, flat.members, many)
+        """What of the rate each weight decays by."""
+        self.shares: list[float] = []
+        self.kept = np.empty_like(flat.values)
+        whole = (flat, gradient, self.mean, self.square)
+        self.together = [[torch.from_numpy(part.values)] for part in whole]
+        self.apart = [
+            [[torch.from_numpy(part.lines(i, block)) for block in layout.blocks] for part in whole]
+            for i in range(len(models))
+        ]
+        self.taken = [0] * len(models)
         """Steps, by each model, since it began anew."""
         self.count = torch.zeros(())
-        self.kept = np.ones_like(decays)
 
-    def step(self, rates: Sequence[float]) -> None:
-        """One step on the gradients at hand; a rate of 0 leaves a model alone."""
-        if self.plan.gradient_clip:
-            self._clip(self.plan.gradient_clip)
-        if rates.count(rates[0]) == len(rates) == self.taken.count(self.taken[0]):
-            if rates[0]:
-                self.taken = [self.taken[0] + 1] * len(rates)
-                self._move(self.flat, self.gradient, self.together, self.taken[0], rates[0])
+    def step(self, rate: float, shares: Sequence[float]) -> None:
+        """One step on the gradients at hand, at a share of the rate for each model; a share of 0
+        leaves a model alone.
+        """
+        if self.clip:
+            self._clip(self.clip)
+        if self.decay:
+            self._decay(rate, shares)
+        first = shares[0]
+        if shares.count(first) == len(shares) == self.taken.count(self.taken[0]):
+            if first:
+                self.taken = [self.taken[0] + 1] * len(shares)
+                self._move(self.together, self.taken[0], rate * first)
             return
-        for i, rate in enumerate(rates):
-            if rate:
+        for i, share in enumerate(shares):
+            if share:
                 self.taken[i] += 1
-                self._move(self.flat[i], self.gradient[i], self.apart[i], self.taken[i], rate)
+                self._move(self.apart[i], self.taken[i], rate * share)
 
-    def _move(
-        self, flat: Array, gradient: Array, parts: list[list[Tensor]], taken: int, rate: float
-    ) -> None:
-        decay = self.plan.weight_decay
-        if decay and self.decoupled:
-            np.multiply(self.decays, np.float32(-rate * decay), out=self.kept)
-            np.add(self.kept, np.float32(1), out=self.kept)
-            np.multiply(flat, self.kept, out=flat)
-        elif decay:
-            gradient += self.decays * np.float32(decay) * flat
+    def _decay(self, rate: float, shares: Sequence[float]) -> None:
+        if not self.decoupled:
+            np.multiply(self.decays.values, np.float32(self.decay), out=self.kept)
+            np.multiply(self.kept, self.flat.values, out=self.kept)
+            np.add(self.gradient.values, self.kept, out=self.gradient.values)
+            return
+        if shares != self.shares:
+            self.shares = [*shares]
+            for i, share in enumerate(shares):
+                for block in self.flat.layout.blocks:
+                    decays = self.decays.lines(i, block)
+                    np.multiply(decays, np.float32(share), out=self.rates.lines(i, block))
+        np.multiply(self.rates.values, np.float32(-rate * self.decay), out=self.kept)
+        np.add(self.kept, np.float32(1), out=self.kept)
+        np.multiply(self.flat.values, self.kept, out=self.flat.values)
+
+    def _move(self, parts: list[list[Tensor]], taken: int, rate: float) -> None:
         self.kernel(
             *parts,
             [],
-            [self.count.fill_(taken)],
+            [self.count.fill_(taken)] * len(parts[0]),
             lr=rate,
             beta1=0.9,
             beta2=0.999,
@@ -80,22 +103,26 @@ class FlatAdam:
         )
 
     def _clip(self, most: float) -> None:
-        for gradient in self.slopes:
-            norm = torch.linalg.vector_norm(gradient)
-            gradient.mul_((most / (norm + 1e-6)).clamp(max=1.0))
+        for _, slopes, _, _ in self.apart:
+            norm = torch.linalg.vector_norm(torch.cat(slopes))
+            share = (most / (norm + 1e-6)).clamp(max=1.0)
+            for slope in slopes:
+                slope.mul_(share)
 
     def forget(self, member: int) -> None:
         """Begin anew for one model."""
-        self.mean[member] = 0
-        self.square[member] = 0
+        for past in (self.mean, self.square):
+            for block in past.layout.blocks:
+                past.lines(member, block)[:] = 0
         self.taken[member] = 0
 
     def state(self) -> dict[str, Tensor]:
         """All that is remembered."""
-        return {"mean": self.mean, "square": self.square, "taken": torch.tensor(self.taken)}
+        mean, square = (torch.from_numpy(past.values) for past in (self.mean, self.square))
+        return {"mean": mean, "square": square, "taken": torch.tensor(self.taken)}
 
     def put_back(self, state: dict[str, Tensor]) -> None:
         """Go on from what ``state`` gave."""
-        self.mean.copy_(state["mean"])
-        self.square.copy_(state["square"])
+        self.mean.values[...] = state["mean"].numpy()
+        self.square.values[...] = state["square"].numpy()
         self.taken = state["taken"].tolist()

@@ -14,7 +14,7 @@ from isthmus.parts.codes.plain import MAX_LOG_SCALE, MIN_LOG_SCALE
 from isthmus.training.dense import costs
 from isthmus.training.dense.activations import APART, PASSES
 from isthmus.training.dense.composition import Composition
-from isthmus.training.dense.layout import Block
+from isthmus.training.dense.layout import Block, Flat
 from isthmus.training.dense.tape import Array, Call, Tape, turned
 
 Draw = Callable[[Tensor], Call]
@@ -46,8 +46,8 @@ class Pass:
     Parameters
     ----------
     of : Composition
-    flat, gradient : array of shape (..., size)
-        The parameters of each model, and where their gradients go.
+    flat, gradient : Flat
+        The parameters of the models, and where their gradients go.
     rows : int
     draws : Draws
     trains : bool
@@ -59,8 +59,8 @@ class Pass:
     def __init__(
         self,
         of: Composition,
-        flat: Array,
-        gradient: Array,
+        flat: Flat,
+        gradient: Flat,
         rows: int,
         draws: Draws,
         trains: bool = True,
@@ -68,9 +68,9 @@ class Pass:
     ) -> None:
         self.of, self.flat, self.gradient = of, flat, gradient
         self.draws, self.trains = draws, trains
-        layout, lead = of.layout, flat.shape[:-1]
-        self.forward = Tape(lead, rows, flat.dtype, helper)
-        self.backward = Tape(lead, rows, flat.dtype, helper)
+        layout, dtype = of.layout, flat.values.dtype
+        self.forward = Tape(flat.lead, rows, dtype, helper)
+        self.backward = Tape(flat.lead, rows, dtype, helper)
         self.x = self.forward.room(layout.n_in)
         """(..., rows, n_in), to be filled before each pass; so is the weight."""
         self.weight = self.forward.room(of.weights) if of.weights else None
@@ -135,22 +135,22 @@ class Pass:
     def _encode(self) -> None:
         layout, tape = self.of.layout, self.forward
         self.inner, self.inner_read = self._hidden(self.of.down, layout.encoder, self.seen)
-        last = layout.encoder[-1].of(self.flat)
+        last = self.flat.of(layout.encoder[-1])
         beside = layout.outer[-1] if layout.path else 0
         self.top = tape.room_with_ones(beside + layout.dim)
         """What the last layer and the path up read; the code lies in it."""
         z = self.top[..., beside:-1]
         drawn = layout.n_params == 2
-        aside = drawn or layout.path
-        says = tape.room(layout.n_params * layout.dim) if aside else z
-        tape.product(self.inner_read, last, out=says)
+        says = tape.product(self.inner_read, last, out=tape.room(layout.n_params * layout.dim))
         mean = says[..., : layout.dim]
         if layout.path:
-            down, read = layout.down.of(self.flat), self.seen[..., : layout.n_in]
+            down, read = self.flat.of(layout.down), self.seen[..., : layout.n_in]
             linear = tape.product(read, down, out=tape.room(layout.dim))
             mean = tape.do(np.add, mean, linear, out=linear if drawn else z)
         if drawn:
             self._draw(mean, says[..., layout.dim :], z)
+        elif not layout.path:
+            tape.copy(z, mean)
 
     def _draw(self, mean: Array, says: Array, z: Array) -> None:
         """Code = mean + noise * scale, which costs (mean^2 + scale^2 - 1) / 2 - log(scale) nats."""
@@ -186,7 +186,7 @@ class Pass:
             into = self.top[..., : layout.outer[-1]]
         self.outer, read = self._hidden(self.of.up, layout.decoder, z, into)
         self.outer_read = self.top if layout.path else read
-        last = layout.decoder[-1].of(self.flat)
+        last = self.flat.of(layout.decoder[-1])
         self.params = tape.product(self.outer_read, last, out=tape.room(layout.n_out))
 
     def _hidden(
@@ -204,7 +204,7 @@ class Pass:
         dropout = self.of.dropout if self.trains else 0.0
         for block, activation in zip(blocks, activations, strict=False):
             width = block.columns
-            before = tape.product(read, block.of(self.flat), out=tape.room(width))
+            before = tape.product(read, self.flat.of(block), out=tape.room(width))
             last = len(found) == len(activations) - 1
             room = into if last and into is not None else tape.room_with_ones(width)
             target = room[..., :width]
@@ -239,7 +239,7 @@ class Pass:
 
     def _both(self, block: Block) -> tuple[Array, Array]:
         """The parameters of a block, and their gradients."""
-        return block.of(self.flat), block.of(self.gradient)
+        return self.flat.of(block), self.gradient.of(block)
 
     def _decode_back(self) -> Array:
         """The gradient by the code, (..., rows, dim)."""
@@ -250,7 +250,7 @@ class Pass:
         slope = tape.room(width)
         tape.product(self.slope, turned(weights[..., :width, :]), out=slope)
         slope = self._hidden_back(self.outer, slope)
-        first = layout.decoder[0].of(self.flat)
+        first = self.flat.of(layout.decoder[0])
         by_code = tape.product(slope, turned(first[..., :-1, :]), out=tape.room(layout.dim))
         if layout.path:
             up = turned(weights[..., width:-1, :])
@@ -272,7 +272,7 @@ class Pass:
         self._hidden_back(self.inner, slope)
         if layout.path:
             read = self.seen[..., : layout.n_in]
-            tape.product(turned(read), by_code, out=layout.down.of(self.gradient))
+            tape.product(turned(read), by_code, out=self.gradient.of(layout.down))
 
     def _draw_back(self, by_code: Array, says: Array) -> Array:
         """By the mean and by the log of the scale, side by side; returns the former."""
