@@ -8,7 +8,6 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from isthmus.core.types import Batch
 from isthmus.model import Model, n_parameters
 from isthmus.parts import Code, Likelihood, Network
 
@@ -68,33 +67,18 @@ class Ensemble(nn.Module):
 
     def expected(self, z: Tensor) -> Tensor:
         """(n, *shape) as ``Model.expected``."""
-        return self._together([member.expected(z) for member in self.models])
+        return self.together([member.expected(z) for member in self.models])
 
-    def encode(self, x: Tensor, weight: Tensor | None = None, *, dims: int | None = None) -> Tensor:
-        """(n, dims, *grid) as ``Model.encode``."""
-        return torch.stack([m.encode(x, weight, dims=dims) for m in self.models]).mean(0)
-
-    def decode(self, z: Tensor) -> Tensor:
-        """(n, *shape) as ``Model.decode``."""
-        return self._together([member.decode(z) for member in self.models])
-
-    def rebuild(self, x: Tensor, weight: Tensor | None = None) -> Tensor:
-        """(n, *shape) the mean of what each member makes of its own codes."""
-        return self._together([member.rebuild(x, weight) for member in self.models])
-
-    def score(self, batch: Batch) -> Tensor:
-        """(n,) as ``Model.score``."""
-        return torch.stack([member.score(batch) for member in self.models]).mean(0)
+    def together(self, rows: Sequence[Tensor]) -> Tensor:
+        """(n, *shape) what the members say of the same rows, as one."""
+        shown = torch.stack([self.likelihood.embed(part) for part in rows]).mean(0)
+        return self.likelihood.unembed(shown)
 
     def sample(self, n: int) -> Tensor:
         """(n, *shape) rows drawn from the members in turn."""
         shares = [len(range(i, n, len(self.models))) for i in range(len(self.models))]
         drawn = [m.sample(share) for m, share in zip(self.models, shares, strict=True) if share]
         return torch.cat(drawn)
-
-    def _together(self, rows: Sequence[Tensor]) -> Tensor:
-        shown = torch.stack([self.likelihood.embed(part) for part in rows]).mean(0)
-        return self.likelihood.unembed(shown)
 
 
 def describe(model: Model | Ensemble) -> dict[str, Any]:

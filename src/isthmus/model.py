@@ -252,10 +252,6 @@ class Model(nn.Module):
         """(n, *shape) of codes, all at once and differentiable; as ``decode``."""
         return self.likelihood.mean(self.network.decode(z))
 
-    def rebuild(self, x: Tensor, weight: Tensor | None = None) -> Tensor:
-        """(n, *shape) rows through the code and back, without noise."""
-        return self.decode(self.encode(x, weight))
-
     @torch.inference_mode()
     def score(self, batch: Batch) -> Tensor:
         """(n,) minus the nats that each row costs: distortion and rate, without noise."""

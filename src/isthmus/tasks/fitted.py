@@ -21,7 +21,7 @@ from isthmus.core.types import Batch
 from isthmus.data import Modality
 from isthmus.ensemble import Ensemble
 from isthmus.model import Model
-from isthmus.tasks import parameters
+from isthmus.tasks import answers, parameters
 from isthmus.tasks import validation as checks
 from isthmus.tasks.modules import Decoder, Encoder
 from isthmus.training.surroundings import own_randomness
@@ -72,7 +72,7 @@ class Fitted(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator): 
         self._check_fitted()
         dims = None if dims is None else positive_int(dims, "dims", self.latent_dim_)
         batch, dtype = self._batch(X)
-        z = self.model_.encode(batch.x, batch.weight, dims=dims)
+        z = answers.encode(self.model_, batch, dims)
         codes = self._out(z.flatten(1), dtype)
         if _get_output_config("transform", self)["dense"] != "default":
             NARROWED.set(dims)
@@ -110,7 +110,7 @@ class Fitted(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator): 
         """
         self._check_fitted()
         z = checks.codes_of(Z, self.latent_dim_, self.model_.grid)
-        return self.kind_.restore(self.model_.decode(z))
+        return self.kind_.restore(answers.decode(self.model_, z))
 
     def reconstruct(self, X: Any) -> Any:
         """Rows as they come back through the code; what was missing is filled.
@@ -133,7 +133,7 @@ class Fitted(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator): 
 
     def _rebuilt(self, batch: Batch) -> Tensor:
         """(n, *shape) through the code and back, in the model's own units."""
-        return self.model_.rebuild(batch.x, batch.weight)
+        return answers.rebuild(self.model_, batch)
 
     def score_samples(self, X: Any) -> Array:
         """How well the model explains each row.
@@ -145,7 +145,7 @@ class Fitted(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator): 
             rate of its code where the code has one. Higher is more like the training data.
         """
         batch, dtype = self._batch(X)
-        return self._out(self.model_.score(batch), dtype)
+        return self._out(answers.score(self.model_, batch), dtype)
 
     def score(self, X: Any, y: Any = None) -> float:
         """The mean of ``score_samples``: higher is better, as model selection expects."""

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from isthmus.core.types import Batch
+from isthmus.tasks.answers import encode
 from isthmus.tasks.autoencoder import Autoencoder
 from isthmus.tasks.compare import Comparison, compare
 from isthmus.tasks.plain import plain_rebuilt, row_errors
@@ -76,7 +77,7 @@ class Context:
     def codes(self) -> Array:
         """(m, dims) codes of ``some``; a code on a grid is flattened."""
         batch = self.rows(self.some)
-        return self.model.model_.encode(batch.x, batch.weight).flatten(1).cpu().numpy()
+        return encode(self.model.model_, batch).flatten(1).cpu().numpy()
 
     def spread(self, n: int) -> Array:
         """Numbers of ``n`` rows, evenly from those PCA rebuilds best to those it does worst."""

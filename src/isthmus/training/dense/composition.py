@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -40,6 +41,20 @@ def expressible(model: Model, phases: Sequence[Phase], data: Batch) -> bool:
         and all(p.requires_grad for p in network.parameters())
         and all(_phase_known(phase, model) for phase in phases)
         and _data_known(data)
+    )
+
+
+def answerable(model: Model) -> bool:
+    """Whether the dense engine can answer for a model in use, however it was trained."""
+    network, code = model.network, model.code
+    return (
+        type(network) is Dense
+        and _layers_known(network)
+        and type(code) in (Point, GaussianCode)
+        and type(code.prior) is Normal
+        and type(model.likelihood) in (Gaussian, Bernoulli)
+        and next(model.parameters()).device.type == "cpu"
+        and next(model.parameters()).dtype == torch.float32
     )
 
 

@@ -41,10 +41,10 @@ def bernoulli(forward: Tape, backward: Tape | None, held: Held) -> None:
     costs = forward.torch(softplus, held.params, out=np.zeros_like(slope))
     chosen = forward.do(np.multiply, held.params, held.x, out=np.zeros_like(slope))
     forward.do(np.subtract, costs, chosen, out=costs)
-    forward.sum(weighed(forward, costs, held, costs), held.nll)
+    forward.total(weighed(forward, costs, held, costs), held.nll)
     if backward is None:
         squared = forward.do(np.square, slope, out=chosen)
-        forward.sum(weighed(forward, squared, held, squared), held.error)
+        forward.total(weighed(forward, squared, held, squared), held.error)
         return
     backward.do(np.multiply, slope, backward.number(held.scale), out=slope)
     weighed(backward, slope, held, slope)
@@ -79,8 +79,8 @@ def gaussian(
     away, heavy = _residual(forward, held)
     if by_column:
         squared = forward.do(np.multiply, away, heavy, out=np.zeros_like(away))
-        found = forward.by_column(squared)
-        forward.sum(found, held.error)
+        found = forward.total_by_column(squared)
+        forward.total(found, held.error)
     else:
         found = _squared(forward, away, heavy, held.error)
     count = _count(forward, held, by_column)
@@ -94,7 +94,7 @@ def gaussian(
     forward.do(np.add, log_scale, number(HALF_LOG_2PI), out=log_scale)
     forward.do(np.multiply, log_scale, count, out=log_scale)
     forward.do(np.add, half, log_scale, out=half)
-    forward.sum(half, held.nll)
+    forward.total(half, held.nll)
     if backward is None:
         return
     backward.do(np.subtract, count, relative, out=relative)
@@ -112,19 +112,21 @@ def _residual(tape: Tape, held: Held) -> tuple[Array, Array]:
 
 
 def _squared(tape: Tape, away: Array, heavy: Array, out: Array) -> Array:
-    """(..., 1, 1) the sum of one times the other."""
+    """(..., 1, 1) the sum of one times the other, or by row."""
+    if tape.by_row:
+        return tape.total(tape.do(np.multiply, away, heavy, out=heavy), out)
     flat = (*tape.lead, 1, away.shape[-1] * away.shape[-2])
     return tape.do(np.matmul, away.reshape(flat), turned(heavy.reshape(flat)), out=out)
 
 
 def _count(tape: Tape, held: Held, by_column: bool = False) -> Any:
-    """The weight of all values, or (..., 1, n) of those in each column."""
+    """The weight of all values, or (..., 1, n) of those in each column; or by row."""
     n = held.x.shape[-1]
     if held.weight is None:
-        return tape.number(tape.rows * (1 if by_column else n))
-    if held.weight.shape[-1] > 1 and by_column:
-        return tape.by_column(held.weight)
-    total = tape.sum(held.weight, np.zeros_like(held.nll))
+        return tape.number((1 if tape.by_row else tape.rows) * (1 if by_column else n))
+    if by_column and (tape.by_row or held.weight.shape[-1] > 1):
+        return tape.total_by_column(held.weight)
+    total = tape.total(held.weight, np.zeros_like(held.nll))
     if held.weight.shape[-1] == 1 and not by_column:
         tape.do(np.multiply, total, tape.number(n), out=total)
     return total

@@ -9,20 +9,19 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from isthmus.model import Model
 from isthmus.parts.networks import Dense
-
-Array = NDArray[Any]
-LINE = 16
-"""Values in 64 bytes. Every matrix has whole lines, so that each value is computed in the same
-way among those of many models as among those of one."""
+from isthmus.training.dense.tape import LINE, Array
 
 
 class Block(NamedTuple):
-    """A matrix among the parameters, from what is read to what is said."""
+    """A matrix among the parameters, from what is read to what is said.
+
+    It has whole lines of 64 bytes, so that each value is computed in the same way among those of
+    many models as among those of one.
+    """
 
     first: int
     rows: int

@@ -49,7 +49,9 @@ class Pass:
     flat, gradient : Flat
         The parameters of the models, and where their gradients go.
     rows : int
-    draws : Draws
+    draws : Draws, optional
+        Without them the model is in use: nothing is drawn, hidden or dropped, and sums are those
+        of each row.
     trains : bool
         Else rows are judged: nothing is dropped, and there is no way back.
     helper : Executor, optional
@@ -62,24 +64,30 @@ class Pass:
         flat: Flat,
         gradient: Flat,
         rows: int,
-        draws: Draws,
+        draws: Draws | None,
         trains: bool = True,
         helper: Executor | None = None,
     ) -> None:
         self.of, self.flat, self.gradient = of, flat, gradient
         self.draws, self.trains = draws, trains
         layout, dtype = of.layout, flat.values.dtype
-        self.forward = Tape(flat.lead, rows, dtype, helper)
+        in_use = draws is None
+        self.forward = Tape(flat.lead, rows, dtype, helper, by_row=in_use)
         self.backward = Tape(flat.lead, rows, dtype, helper)
         self.x = self.forward.room(layout.n_in)
         """(..., rows, n_in), to be filled before each pass; so is the weight."""
         self.weight = self.forward.room(of.weights) if of.weights else None
-        self.nll, self.rate, self.error = (self.forward.room(1, rows=1) for _ in range(3))
-        """(..., 1, 1) sums over rows, weighed: nats, nats of the code, squared error."""
+        sums = rows if in_use else 1
+        self.nll, self.rate, self.error = (self.forward.room(1, rows=sums) for _ in range(3))
+        """(..., 1, 1) sums over rows, weighed: nats, nats of the code, squared error; in use
+        (..., rows, 1)."""
         self.per_value = 1 / (rows * layout.n_in)
         self.seen = self._seen()
         self._encode()
+        self.encoded = len(self.forward.calls)
         self._decode()
+        self.decoded = len(self.forward.calls)
+        """Calls after which ``z`` and ``params`` are there."""
         self._explain()
         if trains:
             self._encode_back(self._decode_back())
@@ -91,7 +99,7 @@ class Pass:
         of, layout, tape = self.of, self.of.layout, self.forward
         seen = tape.room_with_ones(layout.n_in + layout.gaps)
         values, x, usual = seen[..., : layout.n_in], self.x, of.usual
-        if of.noise:
+        if of.noise and self.draws is not None:
             noise = tape.room(layout.n_in)
             tape.calls.append(self.draws.normal(torch.from_numpy(noise)))
             tape.do(np.multiply, noise, tape.number(of.noise), out=noise)
@@ -114,7 +122,8 @@ class Pass:
     def _there(self) -> Array | None:
         """(..., rows, n_in) 1 where a value is seen, 0 where it is missing or hidden."""
         tape, n_in = self.forward, self.of.layout.n_in
-        hidden = self._kept(n_in, 1 - self.of.hidden) if self.of.hidden else None
+        hides = self.of.hidden and self.draws is not None
+        hidden = self._kept(n_in, 1 - self.of.hidden) if hides else None
         if self.of.weights != n_in or self.weight is None:
             return hidden
         known = tape.do(np.greater, self.weight, 0, out=np.zeros(self.weight.shape, bool))
@@ -125,6 +134,7 @@ class Pass:
     def _kept(self, columns: int, share: float) -> Array:
         """(..., rows, columns) 1 for a share of the values, drawn, else 0."""
         tape = self.forward
+        assert self.draws is not None
         drawn = tape.room(columns)
         tape.calls.append(self.draws.uniform(torch.from_numpy(drawn)))
         below = tape.do(np.less, drawn, tape.number(share), out=np.zeros(drawn.shape, bool))
@@ -139,7 +149,7 @@ class Pass:
         beside = layout.outer[-1] if layout.path else 0
         self.top = tape.room_with_ones(beside + layout.dim)
         """What the last layer and the path up read; the code lies in it."""
-        z = self.top[..., beside:-1]
+        z = self.z = self.top[..., beside:-1]
         drawn = layout.n_params == 2
         says = tape.product(self.inner_read, last, out=tape.room(layout.n_params * layout.dim))
         mean = says[..., : layout.dim]
@@ -159,10 +169,13 @@ class Pass:
         low, high = tape.number(MIN_LOG_SCALE), tape.number(MAX_LOG_SCALE)
         log_scale = tape.do(np.clip, self.asked, low, high, out=tape.room(dim))
         scale = tape.do(np.exp, log_scale, out=tape.room(dim))
-        noise = tape.room(dim)
-        tape.calls.append(self.draws.normal(torch.from_numpy(noise)))
-        self.moved = tape.do(np.multiply, noise, scale, out=noise)
-        tape.do(np.add, mean, self.moved, out=z)
+        if self.draws is None:
+            tape.copy(z, mean)
+        else:
+            noise = tape.room(dim)
+            tape.calls.append(self.draws.normal(torch.from_numpy(noise)))
+            self.moved = tape.do(np.multiply, noise, scale, out=noise)
+            tape.do(np.add, mean, self.moved, out=z)
         self.variance = tape.do(np.square, scale, out=tape.room(dim))
         rate = tape.do(np.square, mean, out=tape.room(dim))
         tape.do(np.add, rate, self.variance, out=rate)
@@ -170,14 +183,14 @@ class Pass:
         tape.do(np.multiply, rate, tape.number(0.5), out=rate)
         tape.do(np.subtract, rate, log_scale, out=rate)
         self.heaviest = self.weight
-        if self.weight is not None:
+        if self.weight is not None and self.draws is not None:
             if self.weight.shape[-1] > 1:
                 self.heaviest = tape.room(1)
                 tape.calls.append(
                     lambda: np.max(self.weight, -1, keepdims=True, out=self.heaviest)  # type: ignore[arg-type]
                 )
             tape.do(np.multiply, rate, self.heaviest, out=rate)
-        tape.sum(rate, self.rate)
+        tape.total(rate, self.rate)
 
     def _decode(self) -> None:
         layout, tape = self.of.layout, self.forward

@@ -19,6 +19,8 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 Call = Callable[[], object]
 
+LINE = 16
+"""Values in 64 bytes."""
 SMALL, LARGE = 1 << 15, 1 << 19
 """Multiplications in a product. Between the two, PyTorch's products of many pairs share them among
 threads, and give the bits of its single product; below and beyond they do not, and NumPy's are
@@ -36,6 +38,10 @@ class Tape:
     dtype : dtype
     helper : Executor, optional
         Takes half of the models in a large product.
+    by_row : bool
+        The parameters don't change, and totals are those of each row. Rows then begin at
+        multiples of 64 bytes, and all products are PyTorch's, so that what is found for a row
+        does not depend on its place.
     """
 
     def __init__(
@@ -44,8 +50,10 @@ class Tape:
         rows: int,
         dtype: np.dtype[Any],
         helper: Executor | None = None,
+        by_row: bool = False,
     ) -> None:
         self.lead, self.rows, self.number, self.helper = lead, rows, dtype.type, helper
+        self.by_row = by_row
         self.calls: list[Call] = []
 
     def run(self) -> None:
@@ -53,9 +61,16 @@ class Tape:
         for call in self.calls:
             call()
 
+    def run_from(self, first: int, end: int) -> None:
+        """Some of what was recorded."""
+        for call in self.calls[first:end]:
+            call()
+
     def room(self, columns: int, rows: int | None = None) -> Array:
         """(..., rows, columns) zeros, at the start."""
-        return np.zeros((*self.lead, self.rows if rows is None else rows, columns), self.number)
+        aligned = columns + -columns % LINE if self.by_row else columns
+        room = np.zeros((*self.lead, self.rows if rows is None else rows, aligned), self.number)
+        return room[..., :columns]
 
     def room_with_ones(self, columns: int) -> Array:
         """(..., rows, columns + 1), the last column ones, for the biases."""
@@ -70,6 +85,9 @@ class Tape:
 
     def product(self, left: Array, right: Array, out: Array) -> Array:
         """Record the matrix product of (..., rows, k) and (..., k, columns)."""
+        if self.by_row:
+            self.torch(torch.mm, left, _whole_lines(right), out=_with_its_line(out))
+            return out
         size = left.shape[-2] * left.shape[-1] * right.shape[-1]
         if SMALL <= size < LARGE:
             return self.torch(torch.bmm if self.lead else torch.mm, left, right, out=out)
@@ -90,19 +108,37 @@ class Tape:
         self.calls.append(partial(np.copyto, to, source))
         return to
 
-    def sum(self, values: Array, out: Array) -> Array:
-        """Record the sum over rows and columns, to (..., 1, 1).
+    def total(self, values: Array, out: Array) -> Array:
+        """Record the sum over rows and columns, to (..., 1, 1), or by row, to (..., rows, 1).
 
-        As a product, which takes the values of each model in the same order as those of one.
+        The former as a product, which takes the values of each model in the same order as those
+        of one.
         """
+        if self.by_row:
+            self.calls.append(partial(np.add.reduce, values, axis=-1, keepdims=True, out=out))
+            return out
         n = values.shape[-1] * values.shape[-2]
         ones = np.ones((1, n), self.number)
         return self.do(np.matmul, ones, values.reshape(*self.lead, n, 1), out=out)
 
-    def by_column(self, values: Array) -> Array:
-        """Record the sum over rows, to (..., 1, columns)."""
+    def total_by_column(self, values: Array) -> Array:
+        """Record the sum over rows, to (..., 1, columns); of each row they are what they are."""
+        if self.by_row:
+            return values
         ones = np.ones((1, values.shape[-2]), self.number)
         return self.do(np.matmul, ones, values, out=self.room(values.shape[-1], rows=1))
+
+
+def _whole_lines(matrix: Array) -> Array:
+    """A copy with columns of zeros up to a whole line: products are a third faster."""
+    columns = matrix.shape[1]
+    return np.pad(matrix, ((0, 0), (0, -columns % LINE)))
+
+
+def _with_its_line(room: Array) -> Array:
+    """A room with what fills its last line."""
+    assert isinstance(room.base, np.ndarray)
+    return room.base
 
 
 def _shared(helper: Executor, half: int, left: Array, right: Array, out: Array) -> None:
