@@ -30,6 +30,8 @@ from isthmus.training.state import put_back, state_of
 from isthmus.training.surroundings import interruptible, own_helper, own_randomness, own_threads
 
 CHECKPOINT_SECONDS = 20.0
+THREADED_WORK = 4e8
+"""Multiplications in a step from which several threads serve PyTorch's own engine better."""
 
 
 def train(
@@ -45,8 +47,8 @@ def train(
 ) -> list[Outcome]:
     """Start models as the plain method, train them, and keep the better of the two for each.
 
-    Models that the dense engine can express are trained together, in one pass over the data; all
-    others one after the other. Each gets what it would get alone.
+    Small models that the dense engine can express are trained together, in one pass over the
+    data; all others one after the other. Each gets what it would get alone.
 
     Parameters
     ----------
@@ -79,7 +81,8 @@ def train(
     began = time.monotonic() if began is None else began
     with interruptible() as interrupted:
         chosen = plan(settings, models[0], len(data.x))
-        if len(models) == 1 or dense(chosen, models[0], recipe, data):
+        small = chosen.threads == 1
+        if len(models) == 1 or (small and dense(chosen, models[0], recipe, data)):
             run = Run(models, recipe, data, held, settings, on_progress, checkpoint, began)
             return in_its_surroundings(run, interrupted)
         outcomes = []
@@ -100,7 +103,7 @@ def in_its_surroundings(run: Run, interrupted: Callable[[], bool]) -> list[Outco
         stack.enter_context(own_randomness(run.plan.seed, run.plan.device))
         stack.enter_context(np.errstate(all="ignore"))
         many = len(run.courses) > 1
-        stack.enter_context(own_threads(run.plan.threads, 1 if many else None))
+        stack.enter_context(own_threads(run.plan.threads, products=1))
         if many and run.plan.threads > 1:
             run.helper = stack.enter_context(own_helper())
         return run.to_the_end(interrupted)
@@ -308,6 +311,7 @@ def dense(plan: Plan, model: Model, recipe: Recipe, data: Batch) -> bool:
     return (
         plan.device.type == "cpu"
         and not plan.bfloat16
+        and (plan.threads == 1 or plan.work < THREADED_WORK)
         and plan.optimizer in DENSE_OPTIMIZERS
         and bool(recipe.phases)
         and expressible(model, recipe.phases, data)

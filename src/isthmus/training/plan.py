@@ -100,6 +100,8 @@ class Plan:
     device: torch.device
     bfloat16: bool
     threads: int
+    work: float
+    """Multiplications in a step."""
 
 
 def plan(settings: Settings, model: Model, n: int, members: int = 1) -> Plan:
@@ -152,6 +154,7 @@ def plan(settings: Settings, model: Model, n: int, members: int = 1) -> Plan:
         device=device,
         bfloat16=_bfloat16(settings.precision, device, work),
         threads=threads_for(work * members, SHARED_WORK if members > 1 else PARALLEL_WORK),
+        work=work,
     )
 
 

@@ -34,15 +34,14 @@ def libraries() -> ThreadpoolController:
 
 
 @contextmanager
-def own_threads(n: int, products: int | None = None) -> Iterator[None]:
-    """At most ``n`` threads inside, as many as before outside.
-
-    ``products`` is for those of NumPy's matrix products, if other.
+def own_threads(n: int, products: int) -> Iterator[None]:
+    """At most ``n`` threads of PyTorch's inside, and so many of NumPy's matrix products; as many
+    as before outside.
     """
     before = torch.get_num_threads()
     torch.set_num_threads(n)
     try:
-        with libraries().limit(limits=n if products is None else products, user_api="blas"):
+        with libraries().limit(limits=products, user_api="blas"):
             yield
     finally:
         torch.set_num_threads(before)

@@ -24,7 +24,8 @@ LINE = 16
 SMALL, LARGE = 1 << 15, 1 << 19
 """Multiplications in a product. Between the two, PyTorch's products of many pairs share them among
 threads, and give the bits of its single product; below and beyond they do not, and NumPy's are
-faster."""
+faster. A single model with several threads leaves the large ones to PyTorch too: the threads of
+two libraries would wait for each other."""
 
 
 class Tape:
@@ -89,7 +90,8 @@ class Tape:
             self.torch(torch.mm, left, _whole_lines(right), out=_with_its_line(out))
             return out
         size = left.shape[-2] * left.shape[-1] * right.shape[-1]
-        if SMALL <= size < LARGE:
+        threaded = not self.lead and torch.get_num_threads() > 1
+        if size >= SMALL and (size < LARGE or threaded):
             return self.torch(torch.bmm if self.lead else torch.mm, left, right, out=out)
         if self.lead and self.helper is not None and size >= LARGE:
             half = self.lead[0] // 2
