@@ -14,6 +14,8 @@ from isthmus.training.optimisers import OPTIMIZERS
 from isthmus.training.plan import Plan
 
 NAMES = ("adam", "adamw")
+THREADED = 1 << 16
+"""Values from which PyTorch is faster, since it uses several threads; each value is the same."""
 
 
 class FlatAdam:
@@ -84,9 +86,17 @@ class FlatAdam:
                 for block in self.flat.layout.blocks:
                     decays = self.decays.lines(i, block)
                     np.multiply(decays, np.float32(share), out=self.rates.lines(i, block))
-        np.multiply(self.rates.values, np.float32(-rate * self.decay), out=self.kept)
-        np.add(self.kept, np.float32(1), out=self.kept)
-        np.multiply(self.flat.values, self.kept, out=self.flat.values)
+        if len(self.kept) < THREADED:
+            np.multiply(self.rates.values, np.float32(-rate * self.decay), out=self.kept)
+            np.add(self.kept, np.float32(1), out=self.kept)
+            np.multiply(self.flat.values, self.kept, out=self.flat.values)
+            return
+        (weights,), kept = self.together[0], torch.from_numpy(self.kept)
+        torch.mul(
+            torch.from_numpy(self.rates.values), float(np.float32(-rate * self.decay)), out=kept
+        )
+        torch.add(kept, 1, out=kept)
+        torch.mul(weights, kept, out=weights)
 
     def _move(self, parts: list[list[Tensor]], taken: int, rate: float) -> None:
         self.kernel(
