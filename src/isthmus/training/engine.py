@@ -86,6 +86,8 @@ class TorchEngine(Engine):
 
     def __init__(self, model: Model, phase: int, data: Batch, judge: Judge, plan: Plan) -> None:
         self.model, self.phase, self.data, self.judge, self.plan = model, phase, data, judge, plan
+        if model.network.stride > 1:
+            _lay_out(model, torch.channels_last)
         self.objective = Objective(model, judge.phases[phase]).to(plan.device)
         if len(self.objective.penalties) or phase:
             latents = model.encode(data.x, data.weight)
@@ -142,7 +144,9 @@ class TorchEngine(Engine):
         self._renew()
 
     def publish(self, member: int) -> None:
-        """They are in the model."""
+        """They are in the model, and lie there as they always do."""
+        if self.model.network.stride > 1:
+            _lay_out(self.model, torch.contiguous_format)
 
     def state(self) -> dict[str, Tensor]:
         return joined({
@@ -161,6 +165,15 @@ class TorchEngine(Engine):
         losses = groups.get("losses", {})
         self.found = {name: list(found.to(self.plan.device)) for name, found in losses.items()}
         set_rng_state(groups["random"], self.plan.device)
+
+
+def _lay_out(model: Model, memory_format: torch.memory_format) -> None:
+    """How the weights of convolutions lie in memory: channels last is faster to train with, by a
+    tenth to a fifth.
+    """
+    for parameter in model.parameters():
+        if parameter.ndim == 4:
+            parameter.data = parameter.data.contiguous(memory_format=memory_format)
 
 
 def copied(model: nn.Module) -> Weights:
