@@ -68,21 +68,21 @@ def exponent(by_size: dict[int, list[Answer]], measure: str) -> float:
     return float(np.polyfit(np.log(list(by_size)), np.log(costs), 1)[0])
 
 
+def milliseconds(seconds: float | None) -> str:
+    return "" if seconds is None else f"{1e3 * seconds:,.1f}"
+
+
 def axis_table(what: str, by_size: dict[int, list[Answer]]) -> str:
     first = next(iter(by_size.values()))
     rows = []
     for size, found in by_size.items():
-        times = [middle(found, measure) for measure in ("fit_s", "epoch_s", *WORDS)][0:2]
-        times += [middle(found, measure) for measure in ("transform_s", "score_s")]
-        row = [f"{size:,}", *(f"{1e3 * (t or 0.0):,.1f}" for t in times)]
+        times = [middle(found, name) for name in ("fit_s", "epoch_s", "transform_s", "score_s")]
+        row = [f"{size:,}", *(milliseconds(time) for time in times)]
         epoch, once = middle(found, "epoch_s"), middle(first, "epoch_s")
         row.append(f"{epoch / once:.2f}" if epoch and once else "")
-        for share in ("epoch_share", "score_share"):
-            value = middle(found, share)
-            row.append("" if value is None else f"{value:.0%}")
-        for measure in ("pca_fit_s", "pca_transform_s"):
-            value = middle(found, measure)
-            row.append("" if value is None else f"{1e3 * value:,.1f}")
+        shares = [middle(found, name) for name in ("epoch_share", "score_share")]
+        row += ["" if share is None else f"{share:.0%}" for share in shares]
+        row += [milliseconds(middle(found, name)) for name in ("pca_fit_s", "pca_transform_s")]
         rows.append(row)
     head = [
         what, "fit, ms", "an epoch more, ms", "transform, ms", "score, ms",

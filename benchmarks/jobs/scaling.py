@@ -22,6 +22,8 @@ AXES: dict[str, tuple[int, ...]] = {
 }
 ROWS, COLUMNS, CODE, WIDTHS = 4_096, 30, 8, (64, 32)
 IMAGES = 256
+LONGEST = 64
+"""Times as many epochs, at most, by which the cost of one is found."""
 
 
 def sheet(n: int, columns: int, seed: int) -> Array:
@@ -72,6 +74,18 @@ def timed(run: Callable[[], Any], seconds: float) -> float:
     return median(found)
 
 
+def an_epoch(ae: Any, x: Array, short: float, seconds: float) -> float:
+    """Seconds of an epoch alone, from a fit that takes longer by them; 0 if that is too long."""
+    more = EPOCHS
+    while more < LONGEST * EPOCHS:
+        more *= 4
+        ae.set_params(epochs=more)
+        longer = timed(lambda: ae.fit(x), seconds)
+        if longer > 1.5 * short:
+            return (longer - short) / (more - EPOCHS)
+    return 0.0
+
+
 def products(model: Any) -> float:
     """Multiplications that one row takes on its way through, of all members."""
     return float(sum(p.numel() for p in model.parameters() if p.ndim == 2))
@@ -85,17 +99,15 @@ def grown(axis: str, value: int, seed: int, seconds: float) -> dict[str, Any]:
 
     ae, x, size = made(axis, value, seed)
     rate = matrix_product(0.3)["gflops"]
-    found = {"gflops": rate, "fit_s": timed(lambda: ae.fit(x), seconds)}
-    more = 4 * EPOCHS
-    ae.set_params(epochs=more)
-    # Only epochs, without what comes before and after them.
-    longer = timed(lambda: ae.fit(x), seconds)
-    found["epoch_s"] = max(0.0, longer - found["fit_s"]) / (more - EPOCHS)
+    found: dict[str, Any] = {"gflops": rate, "fit_s": timed(lambda: ae.fit(x), seconds)}
+    found["epoch_s"] = an_epoch(ae, x, found["fit_s"], seconds)
+    ae.set_params(epochs=EPOCHS).fit(x)
     found["transform_s"] = timed(lambda: ae.transform(x), seconds)
     found["score_s"] = timed(lambda: ae.score_samples(x), seconds)
     if size:
         work = products(ae.model_) * len(x) * 2e-9
-        found["epoch_share"] = 3 * work / max(found["epoch_s"], 1e-9) / rate
+        if found["epoch_s"]:
+            found["epoch_share"] = 3 * work / found["epoch_s"] / rate
         found["score_share"] = work / found["score_s"] / rate
         plain = PCA(min(size["code"], *x.shape), random_state=seed)
         found["pca_fit_s"] = timed(lambda: plain.fit(x), seconds)

@@ -33,6 +33,8 @@ OURS = {
         *("--table-seconds", "0.3", "--threads", "1"),
     ],
     "nested": ["--sets", "wine", "--dims", "2,3", "--latent-dim", "3"],
+    "scaling": ["--what", "scoring", "--rounds", "1", "--seconds", "0.1", "--threads", "1"],
+    "until": ["--peers", "keras-basic", "--sets", "digits-images", "--rounds", "1"],
     "startup": ["--runs", "1"],
 }
 

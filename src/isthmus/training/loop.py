@@ -27,7 +27,13 @@ from isthmus.training.optimisers import one_cycle
 from isthmus.training.outcome import Outcome, Progress
 from isthmus.training.plan import Plan, Settings, plan
 from isthmus.training.state import put_back, state_of
-from isthmus.training.surroundings import interruptible, own_helper, own_randomness, own_threads
+from isthmus.training.surroundings import (
+    interruptible,
+    own_helper,
+    own_randomness,
+    own_threads,
+    single_products,
+)
 
 CHECKPOINT_SECONDS = 20.0
 THREADED_WORK = 4e8
@@ -103,7 +109,8 @@ def in_its_surroundings(run: Run, interrupted: Callable[[], bool]) -> list[Outco
         stack.enter_context(own_randomness(run.plan.seed, run.plan.device))
         stack.enter_context(np.errstate(all="ignore"))
         many = len(run.courses) > 1
-        stack.enter_context(own_threads(run.plan.threads, products=1))
+        stack.enter_context(own_threads(run.plan.threads))
+        stack.enter_context(single_products())
         if many and run.plan.threads > 1:
             run.helper = stack.enter_context(own_helper())
         return run.to_the_end(interrupted)

@@ -34,17 +34,23 @@ def libraries() -> ThreadpoolController:
 
 
 @contextmanager
-def own_threads(n: int, products: int) -> Iterator[None]:
-    """At most ``n`` threads of PyTorch's inside, and so many of NumPy's matrix products; as many
-    as before outside.
-    """
+def own_threads(n: int) -> Iterator[None]:
+    """At most ``n`` threads of PyTorch's inside, as many as before outside."""
     before = torch.get_num_threads()
-    torch.set_num_threads(n)
+    if before != n:
+        torch.set_num_threads(n)
     try:
-        with libraries().limit(limits=products, user_api="blas"):
-            yield
+        yield
     finally:
-        torch.set_num_threads(before)
+        if before != n:
+            torch.set_num_threads(before)
+
+
+@contextmanager
+def single_products() -> Iterator[None]:
+    """NumPy's matrix products take one thread inside: they are small, or shared out by hand."""
+    with libraries().limit(limits=1, user_api="blas"):
+        yield
 
 
 @contextmanager

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
 from threading import Lock
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -19,9 +22,13 @@ from isthmus.training.dense.composition import Composition, answerable
 from isthmus.training.dense.layout import Flat
 from isthmus.training.dense.passes import Pass
 from isthmus.training.dense.tape import Array
+from isthmus.training.plan import threads_for
+from isthmus.training.surroundings import own_threads
 
 BLOCK = 256
-"""Rows that pass through together, the last ones padded; see docs/decisions/0003."""
+"""Rows that pass through together, the last ones padded."""
+SHARED_ROWS = 16 * BLOCK
+"""Rows from which several threads take a part each."""
 
 
 class Answers:
@@ -29,85 +36,125 @@ class Answers:
 
     Parameters
     ----------
-    model : Model
-        That ``answerable`` allows, with its weights as they are now.
+    compositions : dict of int to Composition
+        By how many weights a row has.
+    flat : Flat
+        The weights.
+    shape : tuple of int
+        One row.
     """
 
-    def __init__(self, model: Model) -> None:
-        self.model_weights = stamp(model)
-        self.in_use = Lock()
-        self.shape = model.shape
-        self.bernoulli = False
+    def __init__(
+        self, compositions: dict[int, Composition], flat: Flat, shape: tuple[int, ...]
+    ) -> None:
+        self.compositions, self.flat, self.shape = compositions, flat, shape
+        self.work = 3.0 * flat.layout.size * BLOCK
+        self.bernoulli = compositions[0].bernoulli
+        self.has_rate = flat.layout.n_params == 2
+        self.alone = Lock()
         self.passes: dict[int, Pass] = {}
-        for weights in (0, 1, int(np.prod(model.shape))):
-            of = Composition([model], Phase(beta=1.0), weights, many=False)
-            flat = Flat(of.layout, 1, many=False)
-            flat.read([model])
-            self.passes[weights] = Pass(of, flat, flat, BLOCK, None, trains=False)
-            self.bernoulli = of.bernoulli
-        self.has_rate = self.passes[0].of.layout.n_params == 2
+        self.others: list[Answers] = []
+        """Each for a thread of its own."""
+
+    @classmethod
+    def of(cls, model: Model) -> Answers:
+        """Those of a model that ``answerable`` allows, with its weights as they are."""
+        kinds = {0, 1, int(np.prod(model.shape))}
+        found = {n: Composition([model], Phase(beta=1.0), n, many=False) for n in kinds}
+        flat = Flat(found[0].layout, 1, many=False)
+        flat.read([model])
+        return cls(found, flat, model.shape)
 
     def encode(self, x: Tensor, weight: Tensor | None) -> Tensor:
         """(n, dim) codes."""
         rows, weights = arrays(Batch(x, None if weight is None or weight.ndim == 1 else weight))
-        at_work = self._pass(weights)
-
-        def run(into: Array, n: int) -> None:
-            at_work.forward.run_from(0, at_work.encoded)
-            into[:] = at_work.z[:n]
-
-        return self._by_blocks(at_work, rows, weights, at_work.z.shape[1], run)
+        return self._shared_out(len(x), lambda who, some: who._encode(rows, weights, some))
 
     def decode(self, z: Tensor) -> Tensor:
         """(n, *shape) expected rows of (n, dims) codes; dimensions left out are zero."""
-        at_work = self.passes[0]
-        found = np.empty((len(z), at_work.params.shape[1]), np.float32)
-        codes = z.numpy()
-        with self.in_use, np.errstate(all="ignore"), torch.no_grad():
+        mean = self._shared_out(len(z), lambda who, some: who._decode(z.numpy()[some]))
+        mean = mean.view(-1, *self.shape)
+        return mean.sigmoid_() if self.bernoulli else mean
+
+    def score(self, batch: Batch) -> Tensor:
+        """(n,) minus the nats that each row costs."""
+        rows, weights = arrays(batch)
+        n = len(batch.x)
+        return self._shared_out(n, lambda who, some: who._score(rows, weights, some))[:, 0]
+
+    def _shared_out(self, n: int, run: Callable[[Answers, slice], Array]) -> Tensor:
+        """Whole blocks to each thread, where there are many; else all to this one."""
+        within = threads_for(self.work)
+        count = torch.get_num_threads() if within == 1 and n >= SHARED_ROWS else 1
+        with own_threads(within):
+            if count == 1:
+                return torch.from_numpy(run(self, slice(0, n)))
+            while len(self.others) < count - 1:
+                self.others.append(Answers(self.compositions, self.flat, self.shape))
+            each = -(-n // (count * BLOCK)) * BLOCK
+            # A new thread does not know the number of threads that this one has set.
+            single = partial(torch.set_num_threads, 1)
+            with ThreadPoolExecutor(count - 1, initializer=single) as pool:
+                later = [
+                    pool.submit(run, other, slice((i + 1) * each, min(n, (i + 2) * each)))
+                    for i, other in enumerate(self.others[: count - 1])
+                ]
+                first = run(self, slice(0, each))
+                return torch.from_numpy(np.concatenate([first, *(part.result() for part in later)]))
+
+    @contextmanager
+    def _at_work(self, weights: int) -> Iterator[Pass]:
+        """The pass for rows of so many weights, for nobody else meanwhile."""
+        with self.alone, np.errstate(all="ignore"), torch.no_grad():
+            if weights not in self.passes:
+                of = self.compositions[weights]
+                self.passes[weights] = Pass(of, self.flat, self.flat, BLOCK, None, trains=False)
+            yield self.passes[weights]
+
+    def _encode(self, rows: Any, weights: Array | None, some: slice) -> Array:
+        def run(at_work: Pass) -> Array:
+            at_work.forward.run_from(0, at_work.encoded)
+            return at_work.z
+
+        return self._by_blocks(rows, weights, some, self.flat.layout.dim, run)
+
+    def _score(self, rows: Any, weights: Array | None, some: slice) -> Array:
+        def run(at_work: Pass) -> Array:
+            at_work.forward.run()
+            return -(at_work.nll + at_work.rate) if self.has_rate else -at_work.nll
+
+        return self._by_blocks(rows, weights, some, 1, run)
+
+    def _decode(self, codes: Array) -> Array:
+        found = np.empty((len(codes), self.flat.layout.n_out), np.float32)
+        with self._at_work(0) as at_work:
             for first in range(0, len(codes), BLOCK):
                 rows = codes[first : first + BLOCK]
                 at_work.z[...] = 0
                 at_work.z[: len(rows), : rows.shape[1]] = rows
                 at_work.forward.run_from(at_work.encoded, at_work.decoded)
                 found[first : first + BLOCK] = at_work.params[: len(rows)]
-        mean = torch.from_numpy(found).view(-1, *self.shape)
-        return mean.sigmoid_() if self.bernoulli else mean
-
-    def score(self, batch: Batch) -> Tensor:
-        """(n,) minus the nats that each row costs."""
-        rows, weights = arrays(batch)
-        at_work = self._pass(weights)
-
-        def run(into: Array, n: int) -> None:
-            at_work.forward.run()
-            into[:] = -at_work.nll[:n]
-            if self.has_rate:
-                into -= at_work.rate[:n]
-
-        return self._by_blocks(at_work, rows, weights, 1, run)[:, 0]
-
-    def _pass(self, weights: Array | None) -> Pass:
-        return self.passes[0 if weights is None else weights.shape[1]]
+        return found
 
     def _by_blocks(
         self,
-        at_work: Pass,
         rows: Any,
         weights: Array | None,
+        some: slice,
         columns: int,
-        run: Callable[[Array, int], None],
-    ) -> Tensor:
-        found = np.empty((len(rows), columns), np.float32)
-        with self.in_use, np.errstate(all="ignore"), torch.no_grad():
-            for first in range(0, len(rows), BLOCK):
-                n = min(BLOCK, len(rows) - first)
+        run: Callable[[Pass], Array],
+    ) -> Array:
+        found = np.empty((max(0, some.stop - some.start), columns), np.float32)
+        with self._at_work(0 if weights is None else weights.shape[1]) as at_work:
+            for first in range(some.start, some.stop, BLOCK):
+                n = min(BLOCK, some.stop - first)
                 at_work.x[:n] = np.asarray(rows[first : first + n])
                 at_work.x[n:] = 0
                 if weights is not None and at_work.weight is not None:
                     at_work.weight[:n] = weights[first : first + n]
                     at_work.weight[n:] = 0
-                run(found[first : first + n], n)
-        return torch.from_numpy(found)
+                found[first - some.start :][:n] = run(at_work)[:n]
+        return found
 
 
 def arrays(batch: Batch) -> tuple[Any, Array | None]:
@@ -127,14 +174,16 @@ def stamp(model: Model) -> list[Any]:
     return [(tensor.data_ptr(), tensor._version) for tensor in tensors]
 
 
-KNOWN: WeakKeyDictionary[Model, Answers] = WeakKeyDictionary()
+KNOWN: WeakKeyDictionary[Model, tuple[list[Any], Answers]] = WeakKeyDictionary()
+"""With the stamp of the weights that they know."""
 
 
 def answers(model: Model, x: Tensor) -> Answers | None:
     """What answers for a model with its weights as they are, where there is such a thing."""
     if x.device.type != "cpu" or x.dtype != torch.float32 or not answerable(model):
         return None
-    found = KNOWN.get(model)
-    if found is None or found.model_weights != stamp(model):
-        found = KNOWN[model] = Answers(model)
-    return found
+    now = stamp(model)
+    known = KNOWN.get(model)
+    if known is None or known[0] != now:
+        known = KNOWN[model] = now, Answers.of(model)
+    return known[1]
