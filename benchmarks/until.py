@@ -27,7 +27,7 @@ TARGET = 0.2
 CASES: dict[str, tuple[str, ...]] = {
     "keras-basic": ("mnist", "fashion-mnist"),
     "keras-deep": ("mnist", "fashion-mnist"),
-    "pyod": ("breast-cancer", "digits", "tabular/pendigits", "adbench/20_letter", "mnist"),
+    "pyod": ("breast-cancer", "digits", "tabular/pendigits", "adbench/20_letter"),
 }
 WORDS = {
     "keras-basic": "Keras, 784-32-784, 50 epochs",

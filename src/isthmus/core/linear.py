@@ -11,7 +11,7 @@ from torch import Tensor
 from isthmus.core.sparse import SparseRows
 
 EXACT_LIMIT = 2048
-CHUNK = 8192
+CHUNK, FEW = 8192, 256
 GRAM_CHUNK = 64
 POWER_ITERATIONS, MORE_AXES = 4, 10
 
@@ -94,11 +94,10 @@ def _mean(x: Tensor | SparseRows, share: Tensor) -> Tensor:
     """(p,) the weighted mean of the columns, in float64."""
     if isinstance(x, SparseRows):
         return x.t_matmul(share.double().unsqueeze(1)).squeeze(1)
-    if x.numel() <= 2**24:
-        return share.double() @ x.double()
     mean = torch.zeros(x.shape[1], dtype=torch.float64, device=x.device)
-    for rows, part in zip(torch.split(x, CHUNK), torch.split(share, CHUNK), strict=True):
-        mean += (part @ rows).double()
+    # Few rows at a time, whose copies in double precision stay in the cache.
+    for rows, part in zip(torch.split(x, FEW), torch.split(share, FEW), strict=True):
+        mean += part.double() @ rows.double()
     return mean
 
 
