@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from isthmus.core.types import Batch
 from isthmus.model import Model
 from isthmus.objective import Objective
+from isthmus.parts.networks import Convolution
 from isthmus.training.checkpoint import joined, parted, rng_state, set_rng_state
 from isthmus.training.judge import Judge
 from isthmus.training.optimisers import optimisers, restore_state, set_rate, state_tensors
@@ -86,8 +87,7 @@ class TorchEngine(Engine):
 
     def __init__(self, model: Model, phase: int, data: Batch, judge: Judge, plan: Plan) -> None:
         self.model, self.phase, self.data, self.judge, self.plan = model, phase, data, judge, plan
-        if model.network.stride > 1:
-            _lay_out(model, torch.channels_last)
+        _lay_out(model, channels_last=True)
         self.objective = Objective(model, judge.phases[phase]).to(plan.device)
         if len(self.objective.penalties) or phase:
             latents = model.encode(data.x, data.weight)
@@ -145,8 +145,7 @@ class TorchEngine(Engine):
 
     def publish(self, member: int) -> None:
         """They are in the model, and lie there as they always do."""
-        if self.model.network.stride > 1:
-            _lay_out(self.model, torch.contiguous_format)
+        _lay_out(self.model, channels_last=False)
 
     def state(self) -> dict[str, Tensor]:
         return joined({
@@ -167,13 +166,16 @@ class TorchEngine(Engine):
         set_rng_state(groups["random"], self.plan.device)
 
 
-def _lay_out(model: Model, memory_format: torch.memory_format) -> None:
-    """How the weights of convolutions lie in memory: channels last is faster to train with, by a
-    tenth to a fifth.
-    """
-    for parameter in model.parameters():
+def _lay_out(model: Model, channels_last: bool) -> None:
+    """How convolutions lie in memory: channels last is a tenth to a fifth faster to train with."""
+    network = model.network
+    if not isinstance(network, Convolution):
+        return
+    network.channels_last = channels_last
+    form = torch.channels_last if channels_last else torch.contiguous_format
+    for parameter in network.parameters():
         if parameter.ndim == 4:
-            parameter.data = parameter.data.contiguous(memory_format=memory_format)
+            parameter.data = parameter.data.contiguous(memory_format=form)
 
 
 def copied(model: nn.Module) -> Weights:

@@ -86,6 +86,8 @@ class Convolution(Network):
     """
 
     aligned = True
+    channels_last: bool = False
+    """How features lie in memory while training."""
 
     def __init__(
         self,
@@ -179,7 +181,7 @@ class Convolution(Network):
     def _features(self, x: Tensor, weight: Tensor | None) -> Tensor:
         """(B, width, *small) of centred images, and of where something is missing in them."""
         first, rest = self.down[0], self.down[1:]
-        features: Tensor = first(patches.whole(x, self.stride))
+        features: Tensor = self._laid_out(first(patches.whole(x, self.stride)))
         if self.gaps is not None:
             gaps = torch.zeros_like(x[:, :1])
             if weight is not None and weight.ndim > 1:
@@ -188,10 +190,16 @@ class Convolution(Network):
         out: Tensor = rest(features)
         return out
 
+    def _laid_out(self, features: Tensor) -> Tensor:
+        """As the weights are, so that nothing is turned on the way."""
+        if not self.channels_last:
+            return features
+        return features.contiguous(memory_format=torch.channels_last)
+
     def decode(self, z: Tensor, x: Tensor | None = None) -> Tensor:
         features = self.from_code(z)
         if not self.on_grid:
-            features = features.view(len(z), -1, *self.small)
+            features = self._laid_out(features.view(len(z), -1, *self.small))
         image: Tensor = self.up(features)[..., : self.params[1], : self.params[2]]
         return image + self._linear_up(z)
 
