@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from itertools import product
@@ -431,3 +432,68 @@ def test_several_halves_are_modules_of_their_own(several: Autoencoder) -> None:
         several.inverse_transform(several.transform(X)),
         atol=1e-2,
     )
+
+
+@pytest.mark.parametrize("change", ["data", "numpy", "layer", "hook"])
+def test_a_model_that_was_changed_answers_as_it_is_now(change: str) -> None:
+    ae = Autoencoder(3, epochs=2, network=spec("mlp", widths=(16,))).fit(X)
+    before = ae.transform(X)
+    first = ae.model_.network.encoder
+    assert isinstance(first, nn.Sequential)
+    if change == "data":
+        next(first.parameters()).data.mul_(2)
+    elif change == "numpy":
+        next(first.parameters()).detach().numpy()[...] *= 2
+    elif change == "layer":
+        first[1] = nn.Tanh()
+    else:
+        first[0].register_forward_hook(lambda module, given, out: 2 * out)
+    x = ae.kind_.batch(X).x
+    assert not np.array_equal(ae.transform(X), before)
+    np.testing.assert_allclose(ae.transform(X), ae.encoder_(x).detach(), atol=1e-4)
+
+
+def test_a_model_made_for_inference_only_answers(tmp_path: Path) -> None:
+    ae = Autoencoder(3, epochs=1, network=spec("mlp", widths=(16,))).fit(X)
+    ae.save(tmp_path / "model")
+    with torch.inference_mode():
+        loaded = load(tmp_path / "model")
+        assert np.array_equal(loaded.transform(X), ae.transform(X))
+    assert np.array_equal(loaded.score_samples(X), ae.score_samples(X))
+
+
+OWN: dict[str, Any] = {"encoder": nn.Linear(64, 3), "decoder": nn.Linear(3, 64), "n_members": 3}
+
+
+def test_time_that_is_over_is_over_for_each_of_several_models() -> None:
+    ae = Autoencoder(max_time=0.001, epochs=4000, **OWN).fit(X)
+    assert sum(len(member.history_) for member in ae.members_) < 100
+
+
+def test_several_models_trained_in_turn_can_be_resumed(tmp_path: Path) -> None:
+    options = {"max_time": 60, "epochs": 3, "resume": tmp_path / "state", **OWN}
+    first = Autoencoder(**options).fit(X)
+    assert len(list(tmp_path.iterdir())) == 3
+    assert np.array_equal(Autoencoder(**options).fit(X).transform(X), first.transform(X))
+
+
+def test_fits_at_once_give_back_the_threads_of_products() -> None:
+    from threadpoolctl import threadpool_info
+
+    def threads() -> list[int]:
+        return [found["num_threads"] for found in threadpool_info() if found["user_api"] == "blas"]
+
+    before = threads()
+    with ThreadPoolExecutor(3) as pool:
+        fits = [
+            pool.submit(Autoencoder(3, epochs=n, network=spec("mlp", widths=(16,))).fit, X)
+            for n in (2, 20, 6)
+        ]
+        for fit in fits:
+            fit.result()
+    assert threads() == before
+
+
+def test_members_keep_the_seeds_they_were_trained_from() -> None:
+    ae = Autoencoder(2, epochs=1, n_members=2, random_state=np.int64(7)).fit(X)  # type: ignore[arg-type]
+    assert [member.random_state for member in ae.members_] == [7, 8]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 import time
 from pathlib import Path
 from typing import Any, Self
@@ -232,7 +233,8 @@ class Autoencoder(Fitted):
             return [self]
         members = []
         for i, (model, found) in enumerate(zip(self.model_.models, self.found_, strict=True)):
-            seed = self.random_state + i if isinstance(self.random_state, int) else None
+            seed: Any = self.random_state
+            seed = int(seed) + i if isinstance(seed, numbers.Integral) else None
             member = clone(self).set_params(n_members=1, random_state=seed, resume=None)
             member.recipe_, member.kind_, member.plain_ = self.recipe_, self.kind_, self.plain_
             member.model_, member.latent_dim_ = model, self.latent_dim_

@@ -36,6 +36,8 @@ from isthmus.training.surroundings import (
 )
 
 CHECKPOINT_SECONDS = 20.0
+SHORTEST = 1e-6
+"""Seconds that are left to a model where the others took all."""
 THREADED_WORK = 4e8
 """Multiplications in a step from which several threads serve PyTorch's own engine better."""
 
@@ -93,12 +95,14 @@ def train(
             return in_its_surroundings(run, interrupted)
         outcomes = []
         for i, model in enumerate(models):
-            now, left = time.monotonic(), len(models) - i
-            limit = settings.max_time and max(0.0, settings.max_time + began - now) / left
-            own = replace(settings, seed=settings.seed + i, max_time=limit)
+            now = time.monotonic()
+            own = replace(settings, seed=settings.seed + i)
             place = checkpoint and checkpoint.with_name(f"{checkpoint.name}.{i}")
             show = on_progress and partial(_show_share, on_progress, i, len(models))
             run = Run([model], recipe, data, held, own, show, place, now)
+            if settings.max_time is not None:
+                left = max(SHORTEST, settings.max_time + began - now)
+                run.plan = replace(run.plan, max_time=left / (len(models) - i))
             outcomes += in_its_surroundings(run, interrupted)
         return outcomes
 

@@ -9,6 +9,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache, partial
 from types import FrameType
+from typing import Any
 
 import numpy as np
 import torch
@@ -46,11 +47,32 @@ def own_threads(n: int) -> Iterator[None]:
             torch.set_num_threads(before)
 
 
+class _Single:
+    """How many are inside ``single_products``, and what gives the threads back after the last."""
+
+    lock = threading.Lock()
+    inside = 0
+    back: Any = None
+
+
 @contextmanager
 def single_products() -> Iterator[None]:
-    """NumPy's matrix products take one thread inside: they are small, or shared out by hand."""
-    with libraries().limit(limits=1, user_api="blas"):
+    """NumPy's matrix products take one thread inside: they are small, or shared out by hand.
+
+    The number is one of the whole process, so that of several fits at once the first takes the
+    threads and the last gives them back.
+    """
+    with _Single.lock:
+        if not _Single.inside:
+            _Single.back = libraries().limit(limits=1, user_api="blas")
+        _Single.inside += 1
+    try:
         yield
+    finally:
+        with _Single.lock:
+            _Single.inside -= 1
+            if not _Single.inside:
+                _Single.back.restore_original_limits()
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -201,13 +202,13 @@ def fit(
         if not quiet:
             say_read(data, rows)
         if not resume:
-            partial.unlink(missing_ok=True)
+            _drop(partial)
         model.fit(rows.X)
         identity = model.save(out)
     except KeyboardInterrupt:
         _say_interrupted(partial, ctx.obj or [])
         raise typer.Exit(INTERRUPTED) from None
-    partial.unlink(missing_ok=True)
+    _drop(partial)
     give(fitted(model, out, identity, len(rows)), f"{out}: {_said(model)}", as_json)
 
 
@@ -230,7 +231,7 @@ def _check_model_place(out: Path) -> None:
 
 
 def _check_partial(partial: Path, resume: bool | None) -> None:
-    if not partial.exists():
+    if not _states(partial):
         if resume:
             say(f"there is no '{partial}' to go on with; starting anew")
         return
@@ -242,8 +243,23 @@ def _check_partial(partial: Path, resume: bool | None) -> None:
         )
 
 
+def _states(partial: Path) -> list[Path]:
+    """The states of an interrupted training: one, or one for each of several models."""
+    each = partial.parent.glob(f"{glob.escape(partial.name)}.*")
+    return [path for path in (partial, *each) if path.is_file() and _is_state(path, partial)]
+
+
+def _is_state(path: Path, partial: Path) -> bool:
+    return path == partial or path.name.removeprefix(f"{partial.name}.").isdecimal()
+
+
+def _drop(partial: Path) -> None:
+    for state in _states(partial):
+        state.unlink(missing_ok=True)
+
+
 def _say_interrupted(partial: Path, words: list[str]) -> None:
-    if not partial.exists():
+    if not _states(partial):
         say("interrupted before training began; nothing is kept")
         return
     again = [word for word in words if word not in ("--resume", "--no-resume")]

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from threading import Lock
-from typing import Any
+from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -105,7 +105,8 @@ class Answers:
     @contextmanager
     def _at_work(self, weights: int) -> Iterator[Pass]:
         """The pass for rows of so many weights, for nobody else meanwhile."""
-        with self.alone, np.errstate(all="ignore"), torch.no_grad():
+        normal = torch.inference_mode(False)  # what it makes has to outlast the caller's mode
+        with self.alone, np.errstate(all="ignore"), normal, torch.no_grad():
             if weights not in self.passes:
                 of = self.compositions[weights]
                 self.passes[weights] = Pass(of, self.flat, self.flat, BLOCK, None, trains=False)
@@ -168,22 +169,38 @@ def arrays(batch: Batch) -> tuple[Any, Array | None]:
     return rows, weight.reshape(len(rows), -1).numpy()
 
 
-def stamp(model: Model) -> list[Any]:
-    """What changes when a weight does."""
-    tensors = [*model.parameters(), *model.buffers()]
-    return [(tensor.data_ptr(), tensor._version) for tensor in tensors]
+class Known(NamedTuple):
+    """A model as it was when its answers were recorded."""
+
+    layers: list[type]
+    tensors: list[Tensor]
+    answers: Answers
+
+    @classmethod
+    def of(cls, model: Model) -> Known:
+        """A model as it is."""
+        tensors = [tensor.detach().clone() for tensor in _tensors(model)]
+        return cls([type(layer) for layer in model.modules()], tensors, Answers.of(model))
+
+    def still(self, model: Model) -> bool:
+        """Whether neither a layer nor a number is another."""
+        return self.layers == [type(layer) for layer in model.modules()] and all(
+            torch.equal(now, then) for now, then in zip(_tensors(model), self.tensors, strict=True)
+        )
 
 
-KNOWN: WeakKeyDictionary[Model, tuple[list[Any], Answers]] = WeakKeyDictionary()
-"""With the stamp of the weights that they know."""
+def _tensors(model: Model) -> list[Tensor]:
+    return [*model.parameters(), *model.buffers()]
+
+
+KNOWN: WeakKeyDictionary[Model, Known] = WeakKeyDictionary()
 
 
 def answers(model: Model, x: Tensor) -> Answers | None:
     """What answers for a model with its weights as they are, where there is such a thing."""
     if x.device.type != "cpu" or x.dtype != torch.float32 or not answerable(model):
         return None
-    now = stamp(model)
     known = KNOWN.get(model)
-    if known is None or known[0] != now:
-        known = KNOWN[model] = now, Answers.of(model)
-    return known[1]
+    if known is None or not known.still(model):
+        known = KNOWN[model] = Known.of(model)
+    return known.answers

@@ -54,7 +54,8 @@ def answerable(model: Model) -> bool:
         and type(code.prior) is Normal
         and type(model.likelihood) in (Gaussian, Bernoulli)
         and next(model.parameters()).device.type == "cpu"
-        and next(model.parameters()).dtype == torch.float32
+        and all(parameter.dtype == torch.float32 for parameter in model.parameters())
+        and not any(layer._forward_hooks or layer._forward_pre_hooks for layer in model.modules())
     )
 
 
