@@ -52,3 +52,10 @@ def test_info_says_of_a_training_what_fit_said(run: Run, tmp_path: Path) -> None
         assert told.exit_code == 0, told.stderr
         _, _, said = told.stdout.strip().partition(". ")
         assert f"outcome     {said}\n" in run("info", model).stdout
+
+
+def test_several_models_are_told_of(run: Run, flowers: Path, tmp_path: Path) -> None:
+    place = str(tmp_path / "several")
+    said = run("fit", str(flowers), "-o", place, "--n-members", "3", "--epochs", "2").stdout
+    assert "3 models that answer together" in said
+    assert "3, which answer with their mean" in run("info", place).stdout

@@ -318,3 +318,13 @@ def test_a_write_that_fails_leaves_the_old_state(
         write_checkpoint(tmp_path / "state", {"which": "new"}, {"a|b": torch.ones(1)})
     assert read_checkpoint(tmp_path / "state")[0] == {"which": "old"}
     assert [found.name for found in tmp_path.iterdir()] == ["state"]
+
+
+def test_a_state_that_another_engine_wrote_is_refused_in_words(tmp_path: Path) -> None:
+    case, state = "by hand, masked and variational", tmp_path / "state"
+    estimator(case, state).fit(X)
+    facts, tensors = read_checkpoint(state)
+    assert facts["engine"] == "dense"
+    write_checkpoint(state, {**facts, "engine": "torch"}, tensors)
+    with pytest.raises(TrainingError, match=r"another engine.*delete it to start anew"):
+        estimator(case, state).fit(X)

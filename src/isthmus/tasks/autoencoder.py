@@ -223,7 +223,7 @@ class Autoencoder(Fitted):
         """Take over what training gave, of each member and of all."""
         self.found_ = found
         self.history_, self.events_, self.kept_, self.validation_ = together(found)
-        self.n_iter_ = max(1, *(len(one.history) for one in found), 1)
+        self.n_iter_ = max(1, max(len(one.history) for one in found))
 
     @property
     def members_(self) -> list[Autoencoder]:

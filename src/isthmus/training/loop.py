@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -99,10 +99,11 @@ def train(
             own = replace(settings, seed=settings.seed + i)
             place = checkpoint and checkpoint.with_name(f"{checkpoint.name}.{i}")
             show = on_progress and partial(_show_share, on_progress, i, len(models))
-            run = Run([model], recipe, data, held, own, show, place, now)
+            limit = None
             if settings.max_time is not None:
                 left = max(SHORTEST, settings.max_time + began - now)
-                run.plan = replace(run.plan, max_time=left / (len(models) - i))
+                limit = left / (len(models) - i)
+            run = Run([model], recipe, data, held, own, show, place, now, limit)
             outcomes += in_its_surroundings(run, interrupted)
         return outcomes
 
@@ -128,7 +129,11 @@ def _show_share(show: Callable[[Progress], None], i: int, n: int, progress: Prog
 
 
 class Run:
-    """A run of models in lockstep, which can be stopped and gone on with between any two steps."""
+    """A run of models in lockstep, which can be stopped and gone on with between any two steps.
+
+    Parameters are those of ``train``; ``limit`` is what is left of the time asked for, in seconds,
+    where other runs have a part of it.
+    """
 
     def __init__(
         self,
@@ -140,8 +145,11 @@ class Run:
         on_progress: Callable[[Progress], None] | None,
         checkpoint: Path | None,
         began: float | None = None,
+        limit: float | None = None,
     ) -> None:
         self.plan = plan(settings, models[0], len(data.x), len(models))
+        if limit is not None:
+            self.plan = replace(self.plan, max_time=limit)
         self.dense = dense(self.plan, models[0], recipe, data)
         self.phases = recipe.phases
         if any(phase.penalties for phase in recipe.phases):
@@ -158,7 +166,7 @@ class Run:
         self.identity = (
             identity_of(models, recipe, settings, data, held) if checkpoint is not None else ""
         )
-        self.helper: Any = None
+        self.helper: Executor | None = None
         self.phase = self.epoch = self.step = 0
         self.rate = 0.0
         self.seconds_before = 0.0
@@ -210,7 +218,8 @@ class Run:
         judge, seeds = self.courses[0].judge, [course.seed for course in self.courses]
         if self.dense:
             return DenseEngine(models, self.phase, self.data, judge, self.plan, seeds, self.helper)
-        return TorchEngine(models[0], self.phase, self.data, judge, self.plan)
+        (model,) = models
+        return TorchEngine(model, self.phase, self.data, judge, self.plan)
 
     def _run_phase(self, interrupted: Callable[[], bool]) -> bool:
         """Train one phase; True if it was interrupted."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
+from isthmus.core.errors import TrainingError
 from isthmus.training.checkpoint import joined, parted
 
 if TYPE_CHECKING:
@@ -27,7 +28,18 @@ def state_of(run: Run, finished: bool) -> tuple[dict[str, Any], dict[str, Tensor
 
 
 def put_back(run: Run, facts: dict[str, Any], tensors: dict[str, Tensor]) -> None:
-    """Bring a run, which has just entered its phase, to where it stood."""
+    """Bring a run, which has just entered its phase, to where it stood.
+
+    Raises
+    ------
+    TrainingError
+        If another engine wrote the state, since it would go on to other bits.
+    """
+    if facts["engine"] != run.engine.name:
+        raise TrainingError(
+            f"'{run.checkpoint}' was trained on another number of threads or another device, by "
+            "another engine. Take the same ones to go on with it, or delete it to start anew."
+        )
     groups = parted(tensors)
     run.engine.put_back(groups["engine"])
     for i, (course, known) in enumerate(zip(run.courses, facts["courses"], strict=True)):

@@ -237,7 +237,7 @@ def _check_partial(partial: Path, resume: bool | None) -> None:
         return
     if resume is None:
         raise typer.BadParameter(
-            f"'{partial}' holds a training that was interrupted. "
+            f"{_named(partial)} holds a training that was interrupted. "
             "Go on with it: --resume. Or drop it: --no-resume.",
             param_hint="-o",
         )
@@ -253,6 +253,10 @@ def _is_state(path: Path, partial: Path) -> bool:
     return path == partial or path.name.removeprefix(f"{partial.name}.").isdecimal()
 
 
+def _named(partial: Path) -> str:
+    return " and ".join(f"'{state}'" for state in sorted(_states(partial)))
+
+
 def _drop(partial: Path) -> None:
     for state in _states(partial):
         state.unlink(missing_ok=True)
@@ -263,7 +267,7 @@ def _say_interrupted(partial: Path, words: list[str]) -> None:
         say("interrupted before training began; nothing is kept")
         return
     again = [word for word in words if word not in ("--resume", "--no-resume")]
-    say(f"interrupted; the training so far is kept in '{partial}'. Go on with:")
+    say(f"interrupted; the training so far is kept in {_named(partial)}. Go on with:")
     say(f"  {shlex.join(['isthmus', *again, '--resume'])}")
 
 
@@ -297,4 +301,6 @@ def _said(model: Autoencoder) -> str:
         plain=model.model_.starts_plain,
     )
     trained = f", {counted(n, 'epoch')}. {came}" if n else f". {came}"
-    return f"codes of {counted(model.latent_dim_, 'dimension')}{trained}"
+    several = len(model.found_)
+    who = f"{counted(several, 'model')} that answer together, " if several > 1 else ""
+    return f"{who}codes of {counted(model.latent_dim_, 'dimension')}{trained}"

@@ -197,6 +197,7 @@ def _described(facts: dict[str, Any], history: list[dict[str, Any]], plain: bool
         "code": f"{recipe['code']['kind']}, {counted(facts['latent_dim'], 'dimension')}",
         "network": recipe["network"]["kind"],
         "likelihood": recipe["likelihood"]["kind"],
+        "members": _together(facts.get("members", 1)),
         "parameters": f"{facts['parameters']:,}",
         "training": trained,
         **_held_out(facts["validation"]),
@@ -207,6 +208,10 @@ def _described(facts: dict[str, Any], history: list[dict[str, Any]], plain: bool
         "identity": facts["identity"],
     }
     return "\n".join(f"{name:<11} {value}" for name, value in pairs.items() if value)
+
+
+def _together(members: int) -> str:
+    return f"{members}, which answer with their mean" if members > 1 else ""
 
 
 def _held_out(validation: dict[str, Any] | None) -> dict[str, str]:

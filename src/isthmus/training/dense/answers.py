@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from threading import Lock
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -15,12 +15,12 @@ import torch
 from torch import Tensor
 
 from isthmus.core.recipe import Phase
-from isthmus.core.sparse import is_sparse
 from isthmus.core.types import Batch
-from isthmus.model import Model, of_values, without_gaps
+from isthmus.model import Model
 from isthmus.training.dense.composition import Composition, answerable
 from isthmus.training.dense.layout import Flat
 from isthmus.training.dense.passes import Pass
+from isthmus.training.dense.rows import Rows
 from isthmus.training.dense.tape import Array
 from isthmus.training.plan import threads_for
 from isthmus.training.surroundings import own_threads
@@ -67,8 +67,8 @@ class Answers:
 
     def encode(self, x: Tensor, weight: Tensor | None) -> Tensor:
         """(n, dim) codes."""
-        rows, weights = arrays(Batch(x, None if weight is None or weight.ndim == 1 else weight))
-        return self._shared_out(len(x), lambda who, some: who._encode(rows, weights, some))
+        rows = Rows(Batch(x, None if weight is None or weight.ndim == 1 else weight))
+        return self._shared_out(len(rows), lambda who, some: who._encode(rows, some))
 
     def decode(self, z: Tensor) -> Tensor:
         """(n, *shape) expected rows of (n, dims) codes; dimensions left out are zero."""
@@ -78,9 +78,8 @@ class Answers:
 
     def score(self, batch: Batch) -> Tensor:
         """(n,) minus the nats that each row costs."""
-        rows, weights = arrays(batch)
-        n = len(batch.x)
-        return self._shared_out(n, lambda who, some: who._score(rows, weights, some))[:, 0]
+        rows = Rows(batch)
+        return self._shared_out(len(rows), lambda who, some: who._score(rows, some))[:, 0]
 
     def _shared_out(self, n: int, run: Callable[[Answers, slice], Array]) -> Tensor:
         """Whole blocks to each thread, where there are many; else all to this one."""
@@ -112,19 +111,19 @@ class Answers:
                 self.passes[weights] = Pass(of, self.flat, self.flat, BLOCK, None, trains=False)
             yield self.passes[weights]
 
-    def _encode(self, rows: Any, weights: Array | None, some: slice) -> Array:
+    def _encode(self, rows: Rows, some: slice) -> Array:
         def run(at_work: Pass) -> Array:
-            at_work.forward.run_from(0, at_work.encoded)
+            at_work.forward.run(0, at_work.encoded)
             return at_work.z
 
-        return self._by_blocks(rows, weights, some, self.flat.layout.dim, run)
+        return self._by_blocks(rows, some, self.flat.layout.dim, run)
 
-    def _score(self, rows: Any, weights: Array | None, some: slice) -> Array:
+    def _score(self, rows: Rows, some: slice) -> Array:
         def run(at_work: Pass) -> Array:
             at_work.forward.run()
             return -(at_work.nll + at_work.rate) if self.has_rate else -at_work.nll
 
-        return self._by_blocks(rows, weights, some, 1, run)
+        return self._by_blocks(rows, some, 1, run)
 
     def _decode(self, codes: Array) -> Array:
         found = np.empty((len(codes), self.flat.layout.n_out), np.float32)
@@ -133,40 +132,21 @@ class Answers:
                 rows = codes[first : first + BLOCK]
                 at_work.z[...] = 0
                 at_work.z[: len(rows), : rows.shape[1]] = rows
-                at_work.forward.run_from(at_work.encoded, at_work.decoded)
+                at_work.forward.run(at_work.encoded, at_work.decoded)
                 found[first : first + BLOCK] = at_work.params[: len(rows)]
         return found
 
     def _by_blocks(
-        self,
-        rows: Any,
-        weights: Array | None,
-        some: slice,
-        columns: int,
-        run: Callable[[Pass], Array],
+        self, rows: Rows, some: slice, columns: int, run: Callable[[Pass], Array]
     ) -> Array:
         found = np.empty((max(0, some.stop - some.start), columns), np.float32)
-        with self._at_work(0 if weights is None else weights.shape[1]) as at_work:
+        with self._at_work(rows.weights) as at_work:
             for first in range(some.start, some.stop, BLOCK):
-                n = min(BLOCK, some.stop - first)
-                at_work.x[:n] = np.asarray(rows[first : first + n])
-                at_work.x[n:] = 0
-                if weights is not None and at_work.weight is not None:
-                    at_work.weight[:n] = weights[first : first + n]
-                    at_work.weight[n:] = 0
+                block = slice(first, min(first + BLOCK, some.stop))
+                rows.copy(at_work, block)
+                n = block.stop - first
                 found[first - some.start :][:n] = run(at_work)[:n]
         return found
-
-
-def arrays(batch: Batch) -> tuple[Any, Array | None]:
-    """The rows of a batch without gaps, sparse where they were, and their weights."""
-    batch = without_gaps(batch)
-    rows: Any = batch.x if is_sparse(batch.x) else batch.x.flatten(1).numpy()
-    if batch.weight is None:
-        return rows, None
-    weight = batch.weight if batch.weight.ndim == 1 else of_values(batch)
-    assert weight is not None
-    return rows, weight.reshape(len(rows), -1).numpy()
 
 
 class Known(NamedTuple):
@@ -184,9 +164,10 @@ class Known(NamedTuple):
 
     def still(self, model: Model) -> bool:
         """Whether neither a layer nor a number is another."""
-        return self.layers == [type(layer) for layer in model.modules()] and all(
-            torch.equal(now, then) for now, then in zip(_tensors(model), self.tensors, strict=True)
-        )
+        tensors = _tensors(model)
+        alike = len(tensors) == len(self.tensors)
+        alike = alike and self.layers == [type(layer) for layer in model.modules()]
+        return alike and all(map(torch.equal, tensors, self.tensors))
 
 
 def _tensors(model: Model) -> list[Tensor]:

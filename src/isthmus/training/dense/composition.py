@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from isthmus.core.recipe import Phase
@@ -21,12 +20,11 @@ from isthmus.parts.codes.plain import Point
 from isthmus.parts.corruptions import Mask, Noise, Nothing
 from isthmus.parts.likelihoods import Bernoulli, Gaussian
 from isthmus.parts.networks import Dense
-from isthmus.parts.networks.dense import Transposed
+from isthmus.parts.networks.layers import AlignedLinear
 from isthmus.parts.priors import Normal
 from isthmus.training.dense.activations import PASSES
 from isthmus.training.dense.layout import Layout
-
-Array = NDArray[Any]
+from isthmus.training.dense.tape import Array
 
 
 def expressible(model: Model, phases: Sequence[Phase], data: Batch) -> bool:
@@ -60,10 +58,13 @@ def answerable(model: Model) -> bool:
 
 
 def _layers_known(network: Dense) -> bool:
+    """Whether each layer is what ``Dense`` makes it, and not one that a user put in its place."""
     layers = [*network.encoder, *network.decoder]
-    known = (nn.Linear, nn.Dropout, *PASSES)
-    hidden = len(network.encoder) > 1 and not any(isinstance(m, Transposed) for m in layers)
-    return hidden and all(isinstance(layer, known) for layer in layers)
+    return len(network.encoder) > 1 and all(
+        type(layer) in (AlignedLinear, nn.Dropout)
+        or (type(layer) in PASSES and repr(layer) == repr(type(layer)()))
+        for layer in layers
+    )
 
 
 def _phase_known(phase: Phase, model: Model) -> bool:

@@ -12,12 +12,13 @@ import torch
 from torch import Tensor
 
 from isthmus.core.types import Batch
-from isthmus.model import Model, of_values, without_gaps
+from isthmus.model import Model
 from isthmus.training.dense.composition import Composition
 from isthmus.training.dense.layout import Flat
 from isthmus.training.dense.optimiser import FlatAdam
 from isthmus.training.dense.passes import Draw, Draws, Pass
-from isthmus.training.dense.tape import Array, Call
+from isthmus.training.dense.rows import Rows
+from isthmus.training.dense.tape import Call
 from isthmus.training.engine import Engine, Weights
 from isthmus.training.judge import Judge
 from isthmus.training.plan import Plan
@@ -92,7 +93,7 @@ class DenseEngine(Engine):
         at_work = self.training.get(index.shape[-1])
         if at_work is None:
             at_work = self.training[index.shape[-1]] = self._pass(index.shape[-1])
-        self.rows.fill(at_work, index)
+        self.rows.pick(at_work, index)
         at_work.forward.run()
         at_work.backward.run()
         np.multiply(at_work.nll.ravel(), at_work.per_value, out=self.found[self.done, 0])
@@ -133,8 +134,8 @@ class DenseEngine(Engine):
         for stream, seed in zip(self.judges_streams, self.seeds, strict=True):
             stream.manual_seed(seed % 2**63)
         sums = np.zeros((3, len(self.models)))
-        for first in range(0, len(self.judged.x), JUDGED_AT_ONCE):
-            rows = slice(first, min(first + JUDGED_AT_ONCE, len(self.judged.x)))
+        for first in range(0, len(self.judged), JUDGED_AT_ONCE):
+            rows = slice(first, min(first + JUDGED_AT_ONCE, len(self.judged)))
             n = rows.stop - rows.start
             at_work = self.judging.get(n)
             if at_work is None:
@@ -170,33 +171,6 @@ class DenseEngine(Engine):
         for i, stream in enumerate(self.streams):
             stream.set_state(state[f"random.{i}"])
         self.optimiser.put_back({k: state[f"optimiser.{k}"] for k in self.optimiser.state()})
-
-
-class Rows:
-    """The rows of a batch as arrays: values without gaps, and their weights."""
-
-    def __init__(self, batch: Batch) -> None:
-        batch = without_gaps(batch)
-        self.x: Array = batch.x.flatten(1).contiguous().numpy()
-        weight = batch.weight if batch.weight is None or batch.weight.ndim == 1 else None
-        if batch.weight is not None and weight is None:
-            weight = of_values(batch)
-        self.weight: Array | None = None
-        if weight is not None:
-            self.weight = weight.reshape(len(self.x), -1).contiguous().numpy()
-        self.weights = 0 if self.weight is None else self.weight.shape[1]
-
-    def fill(self, at_work: Pass, index: Array) -> None:
-        """The rows with these numbers, (..., rows), into a pass."""
-        np.take(self.x, index, axis=0, out=at_work.x, mode="clip")
-        if self.weight is not None:
-            np.take(self.weight, index, axis=0, out=at_work.weight, mode="clip")
-
-    def copy(self, at_work: Pass, rows: slice) -> None:
-        """The same rows for all models."""
-        np.copyto(at_work.x, self.x[rows])
-        if self.weight is not None and at_work.weight is not None:
-            np.copyto(at_work.weight, self.weight[rows])
 
 
 def judged_weight(judge: Judge) -> float:

@@ -56,8 +56,9 @@ class Layout:
         self.inner = [layer.out_features for layer in linear_layers(network.encoder)[:-1]]
         self.outer = [layer.out_features for layer in linear_layers(network.decoder)[:-1]]
         scale = getattr(model.likelihood, "log_scale", None)
-        self.scales = scale.numel() if scale is not None and scale.requires_grad else 0
-        """Learned by the likelihood."""
+        fixed = scale is None or (scale.ndim == 0 and not scale.requires_grad)
+        self.scales = 0 if scale is None or fixed else scale.numel()
+        """Learned by the likelihood: one, or one by column."""
         self.blocks: list[Block] = []
         self.size = 0
         inward = [self.n_in + self.gaps, *self.inner, self.n_params * self.dim]

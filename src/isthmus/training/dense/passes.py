@@ -293,14 +293,11 @@ class Pass:
         price = tape.number(self.of.beta * self.per_value)
         by_mean, by_scale = says[..., :dim], says[..., dim:]
         tape.do(np.multiply, by_code, self.moved, out=by_scale)
-        cost = tape.room(dim)
-        for of, to, before in ((self.mean, by_mean, by_code), (self.variance, by_scale, by_scale)):
-            priced = tape.do(np.multiply, of, price, out=cost)
-            if of is self.variance:
-                tape.do(np.subtract, cost, price, out=cost)
-            if self.heaviest is not None:
-                tape.do(np.multiply, cost, self.heaviest, out=cost)
-            tape.do(np.add, before, priced, out=to)
+        cost = tape.do(np.multiply, self.mean, price, out=tape.room(dim))
+        tape.do(np.add, by_code, self._by_row_weight(cost), out=by_mean)
+        tape.do(np.multiply, self.variance, price, out=cost)
+        tape.do(np.subtract, cost, price, out=cost)
+        tape.do(np.add, by_scale, self._by_row_weight(cost), out=by_scale)
         inside = np.zeros(self.asked.shape, bool)
         low, high = tape.number(MIN_LOG_SCALE), tape.number(MAX_LOG_SCALE)
         tape.do(np.greater_equal, self.asked, low, out=inside)
@@ -308,6 +305,11 @@ class Pass:
         tape.do(np.less_equal, self.asked, high, out=inside)
         tape.do(np.multiply, by_scale, inside, out=by_scale)
         return by_mean
+
+    def _by_row_weight(self, values: Array) -> Array:
+        if self.heaviest is None:
+            return values
+        return self.backward.do(np.multiply, values, self.heaviest, out=values)
 
     def _hidden_back(self, hidden: Sequence[Hidden], slope: Array) -> Array:
         """From the gradient by what the last of them said to that by what the first one read,

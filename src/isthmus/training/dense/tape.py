@@ -57,13 +57,8 @@ class Tape:
         self.by_row = by_row
         self.calls: list[Call] = []
 
-    def run(self) -> None:
-        """All that was recorded."""
-        for call in self.calls:
-            call()
-
-    def run_from(self, first: int, end: int) -> None:
-        """Some of what was recorded."""
+    def run(self, first: int = 0, end: int | None = None) -> None:
+        """What was recorded, all of it or some."""
         for call in self.calls[first:end]:
             call()
 

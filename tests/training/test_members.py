@@ -1,0 +1,238 @@
+"""Several models at once: each as it would be alone, and what they answer together."""
+
+from __future__ import annotations
+
+import math
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from sklearn.datasets import load_digits
+from torch import nn
+
+from isthmus import Autoencoder, Phase, Recipe, load, spec
+from isthmus.core.types import Batch
+from isthmus.model import Model
+from isthmus.training.loop import Run, train
+from isthmus.training.plan import Settings
+from isthmus.training.surroundings import own_randomness
+
+POINT = Phase(beta=0.0)
+
+# ---------------------------------------------------------------------------- many models
+
+MANY: dict[str, dict[str, Any]] = {
+    "point": {},
+    "variational": {"code": spec("gaussian"), "phases": (Phase(),)},
+    "noise and dropout": {
+        "phases": (Phase(beta=0.0, corruption=spec("noise")),),
+        "network": spec("mlp", widths=(24, 16), dropout=0.1, activation="relu"),
+    },
+    "masked, two phases": {
+        "phases": (Phase(beta=0.0, corruption=spec("mask")), Phase(beta=0.0)),
+    },
+    "by column, clipped": {"likelihood": spec("gaussian", scale="column")},
+    "wide": {"network": spec("mlp", widths=(128, 64))},
+}
+
+
+def members(name: str, seeds: list[int], gaps: bool = False) -> tuple[list[Model], Recipe]:
+    parts = {
+        "network": spec("mlp", widths=(24, 16)),
+        "likelihood": spec("gaussian"),
+        "phases": (POINT,),
+        **MANY[name],
+    }
+    recipe, models = Recipe(**parts), []
+    for seed in seeds:
+        with own_randomness(seed):
+            models.append(Model(recipe, (12,), 3, gaps=True))
+    return models, recipe
+
+
+def sheet(n: int = 400) -> Batch:
+    x = torch.randn(n, 12, generator=torch.Generator().manual_seed(0)).cumsum(1)
+    return Batch(x / x.std(0))
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("name", list(MANY))
+def test_each_of_many_models_is_to_the_bit_the_one_trained_alone(name: str, threads: int) -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        data = sheet()
+        split = data.rows(torch.arange(40, 400)), data.rows(torch.arange(40))
+        seeds = [7, 8, 9]
+        clip = 0.5 if "clipped" in name else None
+        settings = Settings(epochs=40, patience=2, seed=7, gradient_clip=clip)
+        together, recipe = members(name, seeds)
+        outcomes = train(together, recipe, *split, settings)
+        for seed, model, outcome in zip(seeds, together, outcomes, strict=True):
+            (alone,), _ = members(name, [seed])
+            own = replace(settings, seed=seed)
+            (expected,) = train([alone], recipe, *split, own)
+            for key, value in alone.state_dict().items():
+                assert torch.equal(model.state_dict()[key], value), (seed, key)
+            assert outcome.found.events == expected.found.events
+            assert [e["nll"] for e in outcome.found.history] == [
+                e["nll"] for e in expected.found.history
+            ]
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_many_models_of_other_kinds_are_trained_one_after_the_other() -> None:
+    data = sheet(200)
+    recipe = Recipe(spec("mlp", widths=(8,)), spec("point"), spec("laplace"), (POINT,))
+    with own_randomness(0):
+        models = [Model(recipe, (12,), 3) for _ in range(2)]
+    outcomes = train(models, recipe, data, None, Settings(epochs=3))
+    assert [len(outcome.found.history) for outcome in outcomes] == [3, 3]
+
+
+@pytest.mark.parametrize("steps", [1, 7, 20])
+@pytest.mark.parametrize("name", list(MANY))
+def test_models_that_were_stopped_end_as_if_they_had_not_been(
+    name: str, steps: int, tmp_path: Path
+) -> None:
+    def run(checkpoint: Path | None, stop_after: int = -1) -> list[Model]:
+        models, recipe = members(name, [5, 6])
+        settings, data = Settings(epochs=4, batch_size=32, seed=5), sheet(200)
+        asked = iter(range(10**6))
+        with own_randomness(5):
+            training = Run(models, recipe, data, None, settings, None, checkpoint)
+            training.to_the_end(lambda: next(asked) == stop_after)
+        return models
+
+    undisturbed = run(None)
+    run(tmp_path / "state", steps)
+    resumed = run(tmp_path / "state")
+    for ours, theirs in zip(undisturbed, resumed, strict=True):
+        for key, value in ours.state_dict().items():
+            assert torch.equal(theirs.state_dict()[key], value), key
+
+
+def test_a_model_that_diverges_leaves_the_others_alone() -> None:
+    data = sheet()
+    models, recipe = members("point", [1, 2])
+    run = Run(models, recipe, data, data.rows(torch.arange(50)), Settings(epochs=4), None, None)
+    with own_randomness(0), np.errstate(all="ignore"):
+        for course in run.courses:
+            course.model.start(run.data)
+            course.start()
+        run._enter(0)
+        run.engine.restore(0, {"flat": torch.full_like(run.engine.weights(0)["flat"], math.nan)})
+        with pytest.warns(match="diverged"):
+            run._run_phase(lambda: False)
+    assert run.courses[0].events
+    assert not run.courses[1].events
+    assert np.isfinite(run.courses[1].best_loss)
+
+
+# ---------------------------------------------------------------------------- the estimator
+
+X = load_digits().data[:300]
+
+
+@pytest.fixture(scope="module")
+def several() -> Autoencoder:
+    return Autoencoder(4, n_members=3, epochs=5, network=spec("mlp", widths=(32,))).fit(X)
+
+
+def test_several_answer_with_the_mean_of_each(several: Autoencoder) -> None:
+    each = several.members_
+    assert len(each) == 3
+    np.testing.assert_allclose(
+        several.reconstruct(X), np.mean([m.reconstruct(X) for m in each], 0), atol=1e-4
+    )
+    np.testing.assert_allclose(
+        several.score_samples(X), np.mean([m.score_samples(X) for m in each], 0), rtol=1e-5
+    )
+    np.testing.assert_allclose(
+        several.transform(X), np.mean([m.transform(X) for m in each], 0), atol=1e-5
+    )
+
+
+def test_codes_of_several_lead_back_to_the_rows(several: Autoencoder) -> None:
+    there_and_back = several.inverse_transform(several.transform(X))
+    pca = several.plain_
+    assert np.mean((there_and_back - X) ** 2) < 1.05 * np.mean(
+        (several.kind_.restore(pca.reconstruct(several.kind_.batch(X).x)) - X) ** 2
+    )
+
+
+def test_members_differ_and_can_be_used_alone(several: Autoencoder, tmp_path: Path) -> None:
+    first, second, _ = several.members_
+    assert not np.array_equal(first.transform(X), second.transform(X))
+    first.save(tmp_path / "first")
+    assert np.array_equal(load(tmp_path / "first").transform(X), first.transform(X))
+    assert first.history_ != second.history_
+    assert first.members_ == [first]
+
+
+def test_several_are_saved_and_loaded(several: Autoencoder, tmp_path: Path) -> None:
+    several.save(tmp_path / "several")
+    loaded = load(tmp_path / "several")
+    assert np.array_equal(loaded.reconstruct(X), several.reconstruct(X))
+    assert np.array_equal(loaded.sample(5), several.sample(5))
+    assert [m.history_ for m in loaded.members_] == [m.history_ for m in several.members_]
+    assert loaded.history_ == several.history_
+
+
+def test_several_vote_on_categories() -> None:
+    rows = np.array([["a", "x"], ["b", "y"], ["c", "x"]] * 40, dtype=object)
+    rebuilt = Autoencoder(2, n_members=3, epochs=2).fit(rows).reconstruct(rows)
+    assert set(rebuilt[:, 0]) <= {"a", "b", "c"}
+
+
+def test_several_halves_are_modules_of_their_own(several: Autoencoder) -> None:
+    x = several.kind_.batch(X).x
+    codes = several.encoder_(x)
+    np.testing.assert_allclose(codes.detach(), several.transform(X), atol=1e-4)
+    np.testing.assert_allclose(
+        several.kind_.restore(several.decoder_(codes).detach()),
+        several.inverse_transform(several.transform(X)),
+        atol=1e-2,
+    )
+
+
+OWN: dict[str, Any] = {"encoder": nn.Linear(64, 3), "decoder": nn.Linear(3, 64), "n_members": 3}
+
+
+def test_time_that_is_over_is_over_for_each_of_several_models() -> None:
+    ae = Autoencoder(max_time=0.001, epochs=4000, **OWN).fit(X)
+    assert sum(len(member.history_) for member in ae.members_) < 100
+
+
+def test_several_models_trained_in_turn_can_be_resumed(tmp_path: Path) -> None:
+    options = {"max_time": 60, "epochs": 3, "resume": tmp_path / "state", **OWN}
+    first = Autoencoder(**options).fit(X)
+    assert len(list(tmp_path.iterdir())) == 3
+    assert np.array_equal(Autoencoder(**options).fit(X).transform(X), first.transform(X))
+
+
+def test_fits_at_once_give_back_the_threads_of_products() -> None:
+    from threadpoolctl import threadpool_info
+
+    def threads() -> list[int]:
+        return [found["num_threads"] for found in threadpool_info() if found["user_api"] == "blas"]
+
+    before = threads()
+    with ThreadPoolExecutor(3) as pool:
+        fits = [
+            pool.submit(Autoencoder(3, epochs=n, network=spec("mlp", widths=(16,))).fit, X)
+            for n in (2, 20, 6)
+        ]
+        for fit in fits:
+            fit.result()
+    assert threads() == before
+
+
+def test_members_keep_the_seeds_they_were_trained_from() -> None:
+    ae = Autoencoder(2, epochs=1, n_members=2, random_state=np.int64(7)).fit(X)  # type: ignore[arg-type]
+    assert [member.random_state for member in ae.members_] == [7, 8]
