@@ -19,8 +19,8 @@ from isthmus.model import BLOCK_ROWS, Model
 from isthmus.objective import Objective
 from isthmus.parts import LIKELIHOODS
 from isthmus.recipes import RECIPES
-from isthmus.training.loop import Run
 from isthmus.training.plan import Settings
+from isthmus.training.run import Run
 from isthmus.training.surroundings import own_randomness
 from tests.contracts.examples import domain_of
 

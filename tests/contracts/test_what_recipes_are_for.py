@@ -17,8 +17,8 @@ from isthmus.model import Model
 from isthmus.objective import Objective
 from isthmus.parts.codes import Symbolic
 from isthmus.recipes import RECIPES
-from isthmus.training.loop import Run
 from isthmus.training.plan import Settings
+from isthmus.training.run import Run
 from isthmus.training.surroundings import own_randomness
 
 DIM, TRAINED_ON = 8, 900

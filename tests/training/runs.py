@@ -21,7 +21,7 @@ from torch.nn.modules.module import register_module_forward_pre_hook
 from isthmus import Autoencoder, Phase, Recipe, spec
 from isthmus.core.errors import ModelFileError
 from isthmus.objective import Objective
-from isthmus.training import loop
+from isthmus.training import run as training
 from isthmus.training.directory import save_directory
 
 X = load_digits().data[:300]
@@ -94,7 +94,7 @@ def ctrl_c(presses: dict[int, int]) -> Iterator[None]:
 
 def estimator(case: str, resume: Path | None = None, **changes: Any) -> Autoencoder:
     """The estimator of a case, which keeps its state after every step."""
-    loop.CHECKPOINT_SECONDS = 0.0
+    training.CHECKPOINT_SECONDS = 0.0
     settings = {"latent_dim": 4, "epochs": EPOCHS, "batch_size": 32, **CASES[case], **changes}
     return Autoencoder(resume=resume, **settings)
 

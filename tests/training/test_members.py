@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import math
+import os
+import signal
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,9 +21,13 @@ from torch import nn
 from isthmus import Autoencoder, Phase, Recipe, load, spec
 from isthmus.core.types import Batch
 from isthmus.model import Model
-from isthmus.training.loop import Run, train
+from isthmus.training.dense.engine import DenseEngine
+from isthmus.training.loop import together, train
+from isthmus.training.outcome import Progress
 from isthmus.training.plan import Settings
+from isthmus.training.run import Run
 from isthmus.training.surroundings import own_randomness
+from isthmus.training.views import ALL, View, bags
 
 POINT = Phase(beta=0.0)
 
@@ -70,9 +78,9 @@ def test_each_of_many_models_is_to_the_bit_the_one_trained_alone(name: str, thre
         seeds = [7, 8, 9]
         clip = 0.5 if "clipped" in name else None
         settings = Settings(epochs=40, patience=2, seed=7, gradient_clip=clip)
-        together, recipe = members(name, seeds)
-        outcomes = train(together, recipe, *split, settings)
-        for seed, model, outcome in zip(seeds, together, outcomes, strict=True):
+        ours, recipe = members(name, seeds)
+        outcomes = train(ours, recipe, *split, settings)
+        for seed, model, outcome in zip(seeds, ours, outcomes, strict=True):
             (alone,), _ = members(name, [seed])
             own = replace(settings, seed=seed)
             (expected,) = train([alone], recipe, *split, own)
@@ -84,6 +92,139 @@ def test_each_of_many_models_is_to_the_bit_the_one_trained_alone(name: str, thre
             ]
     finally:
         torch.set_num_threads(before)
+
+
+SEEN: dict[str, Any] = {
+    "rows of their own": lambda i: View(torch.randperm(360, generator=seeded(i))[:200]),
+    "rows drawn twice": lambda i: View(torch.randint(360, (360,), generator=seeded(i))),
+    "columns of their own": lambda i: View(columns=torch.rand(12, generator=seeded(i)) < 0.6),
+    "both": lambda i: View(torch.arange(i, 300 + i), torch.arange(12) != i),
+    "some all columns": lambda i: View(columns=None if i else torch.arange(12) > 1),
+}
+
+
+def seeded(i: int) -> torch.Generator:
+    return torch.Generator().manual_seed(i)
+
+
+@pytest.mark.parametrize("held", [True, False])
+@pytest.mark.parametrize("seen", list(SEEN))
+@pytest.mark.parametrize("weights", ["none", "rows", "cells"])
+def test_each_of_many_models_with_a_view_of_its_own_is_the_one_trained_alone(
+    weights: str, seen: str, held: bool
+) -> None:
+    data = sheet()
+    if weights == "rows":
+        data = data._replace(weight=torch.linspace(0.5, 1.5, 400))
+    elif weights == "cells":
+        data = data._replace(weight=(torch.rand(400, 12, generator=seeded(9)) < 0.9).float())
+    split = data.rows(torch.arange(40, 400)), data.rows(torch.arange(40)) if held else None
+    settings = Settings(epochs=4, batch_size=32, seed=7)
+    views = [SEEN[seen](i) for i in range(3)]
+    ours, recipe = members("masked, two phases", [7, 8, 9])
+    train(ours, recipe, *split, settings, views=views)
+    for seed, model, view in zip([7, 8, 9], ours, views, strict=True):
+        (alone,), _ = members("masked, two phases", [seed])
+        own = replace(settings, seed=seed)
+        train([alone], recipe, *split, own, views=[view])
+        for key, value in alone.state_dict().items():
+            assert torch.equal(model.state_dict()[key], value), (seed, key)
+
+
+def test_a_column_that_a_model_does_not_see_changes_nothing_in_it() -> None:
+    data = sheet()
+    other = data._replace(x=data.x.clone())
+    other.x[:, 3] = 100.0
+    found = []
+    for batch in (data, other):
+        models, recipe = members("point", [1, 2])
+        views = [View(columns=torch.arange(12) != 3)] * 2
+        train(models, recipe, batch, None, Settings(epochs=2), views=views)
+        found.append(models)
+    for ours, theirs in zip(*found, strict=True):
+        for key, value in ours.state_dict().items():
+            assert torch.equal(theirs.state_dict()[key], value), key
+
+
+def test_rows_that_a_model_does_not_see_change_nothing_in_it() -> None:
+    data = sheet()
+    other = data._replace(x=data.x.clone())
+    other.x[300:] += 100.0
+    views = bags(300, 0.7, [1, 2])
+    found = []
+    for batch in (data, other):
+        models, recipe = members("point", [1, 2])
+        train(models, recipe, batch, data.rows(torch.arange(40)), Settings(epochs=2), views=views)
+        found.append(models)
+    for ours, theirs in zip(*found, strict=True):
+        for key, value in ours.state_dict().items():
+            assert torch.equal(theirs.state_dict()[key], value), key
+
+
+def test_bags_are_shares_of_the_rows_without_repetition() -> None:
+    for view in bags(100, 0.7, [1, 2, 3]):
+        assert view.rows is not None
+        assert len(set(view.rows.tolist())) == 70
+
+
+@pytest.mark.parametrize("steps", [3, 30, 60])
+def test_models_of_unlike_shapes_go_through_the_data_in_groups(steps: int, tmp_path: Path) -> None:
+    def built() -> tuple[list[Model], Recipe]:
+        recipe = Recipe(spec("mlp"), spec("point"), spec("gaussian"), (POINT,))
+        models = []
+        for i, width in enumerate([8, 16, 8, 16, 24]):
+            with own_randomness(i):
+                own = replace(recipe, network=spec("mlp", widths=(width,)))
+                models.append(Model(own, (12,), 3))
+        return models, recipe
+
+    settings, data = Settings(epochs=3, batch_size=32), sheet(300)
+    models, recipe = built()
+    assert together(models, recipe, data, settings, [ALL] * 5) == [[0, 2], [1, 3], [4]]
+    train(models, recipe, data, None, settings)
+    for i, model in enumerate(models):
+        alone = built()[0][i]
+        train([alone], recipe, data, None, replace(settings, seed=i))
+        for key, value in alone.state_dict().items():
+            assert torch.equal(model.state_dict()[key], value), (i, key)
+    again, _ = built()
+    with stopped_after(steps):
+        train(again, recipe, data, None, settings, checkpoint=tmp_path / "state")
+    again, _ = built()
+    train(again, recipe, data, None, settings, checkpoint=tmp_path / "state")
+    for ours, theirs in zip(models, again, strict=True):
+        for key, value in ours.state_dict().items():
+            assert torch.equal(theirs.state_dict()[key], value), key
+
+
+@contextmanager
+def stopped_after(steps: int) -> Iterator[None]:
+    """Ctrl-C at a step of the dense engine."""
+    left = iter(range(steps))
+    usual = DenseEngine.step
+
+    def step(self: DenseEngine, *arguments: Any) -> None:
+        if next(left, None) is None:
+            os.kill(os.getpid(), signal.SIGINT)
+        usual(self, *arguments)
+
+    DenseEngine.step = step  # type: ignore[method-assign,assignment]
+    try:
+        yield
+    finally:
+        DenseEngine.step = usual  # type: ignore[method-assign]
+
+
+def test_progress_of_groups_is_that_of_all() -> None:
+    shown: list[Progress] = []
+    data = sheet(200)
+    recipe = Recipe(spec("mlp", widths=(8,)), spec("point"), spec("laplace"), (POINT,))
+    with own_randomness(0):
+        models = [Model(recipe, (12,), 3) for _ in range(3)]
+    train(models, recipe, data, None, Settings(max_time=1.2), on_progress=shown.append)
+    done = [progress.done for progress in shown]
+    assert done == sorted(done)
+    assert done[-1] > 0.8
 
 
 def test_many_models_of_other_kinds_are_trained_one_after_the_other() -> None:

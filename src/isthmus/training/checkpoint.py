@@ -19,6 +19,7 @@ from isthmus.core.recipe import Recipe
 from isthmus.core.sparse import is_sparse
 from isthmus.core.types import Batch
 from isthmus.training.plan import Settings
+from isthmus.training.views import View
 
 SCHEMA = "isthmus-training-1"
 UNREADABLE = (
@@ -148,15 +149,17 @@ def identity_of(
     settings: Settings,
     data: Batch,
     held: Batch | None,
+    views: Sequence[View],
+    seeds: Sequence[int],
 ) -> str:
-    """A hash of all that decides a run: models, recipe, settings and rows."""
+    """A hash of all that decides a run: models, recipe, settings, rows and who sees which."""
     digest = hashlib.sha256()
     shapes = {name: list(value.shape) for name, value in models[0].state_dict().items()}
-    shapes["members"] = [len(models)]
     asked = {**settings.fingerprint(), "recipe": recipe.to_json(), "shapes": shapes}
+    asked["seeds"] = [*seeds]
     digest.update(json.dumps(asked, sort_keys=True, default=str).encode())
-    for batch in (data, held):
-        for part in batch or ():
+    for parts in (data, held, *views):
+        for part in parts or ():
             if is_sparse(part):
                 digest.update(part.tobytes())
             elif part is not None:

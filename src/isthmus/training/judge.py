@@ -13,6 +13,7 @@ from isthmus.model import Model
 from isthmus.objective import Objective, lowest, shares_of
 from isthmus.training.plan import Plan
 from isthmus.training.surroundings import own_randomness
+from isthmus.training.views import ALL, View
 
 JUDGED_ROWS = 2048
 """Rows trained on that are looked at where none are held out."""
@@ -31,10 +32,18 @@ class Judge:
     data, held : Batch
         On the device of the model.
     plan : Plan
+    view : View, optional
+        Whose columns the model is shown.
     """
 
     def __init__(
-        self, model: Model, recipe: Recipe, data: Batch, held: Batch | None, plan: Plan
+        self,
+        model: Model,
+        recipe: Recipe,
+        data: Batch,
+        held: Batch | None,
+        plan: Plan,
+        view: View = ALL,
     ) -> None:
         self.model, self.phases, self.plan = model, recipe.phases, plan
         self.held_out = held is not None
@@ -47,8 +56,9 @@ class Judge:
         if held is None:
             few = torch.arange(0, len(data.x), -(-len(data.x) // JUDGED_ROWS))
             held = data.rows(few.to(plan.device))
-        self.batch = held
-        weight = held.row_weight
+        self.rows_of_all = held
+        self.batch = view.without_columns(held)
+        weight = self.batch.row_weight
         self.weight = None if weight is None else weight / weight.mean().clamp(min=1e-12)
         """(n,) of the rows that are looked at, 1 on average."""
 

@@ -1,32 +1,22 @@
-"""The training loop: from the plain start to the best weights on validation."""
+"""The training loop: models that go together in one pass over the data, others in turn."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from isthmus.core.recipe import Recipe
 from isthmus.core.types import Batch
 from isthmus.model import Model
-from isthmus.training.checkpoint import identity_of, read_checkpoint, write_checkpoint
-from isthmus.training.course import Course
-from isthmus.training.dense.composition import expressible
-from isthmus.training.dense.engine import DenseEngine
-from isthmus.training.dense.optimiser import NAMES as DENSE_OPTIMIZERS
-from isthmus.training.engine import Engine, TorchEngine
-from isthmus.training.judge import Judge
-from isthmus.training.optimisers import one_cycle
 from isthmus.training.outcome import Outcome, Progress
-from isthmus.training.plan import Plan, Settings, plan
-from isthmus.training.state import put_back, state_of
+from isthmus.training.plan import Settings, plan
+from isthmus.training.run import Run, dense
 from isthmus.training.surroundings import (
     interruptible,
     own_helper,
@@ -34,12 +24,10 @@ from isthmus.training.surroundings import (
     own_threads,
     single_products,
 )
+from isthmus.training.views import ALL, View
 
-CHECKPOINT_SECONDS = 20.0
 SHORTEST = 1e-6
 """Seconds that are left to a model where the others took all."""
-THREADED_WORK = 4e8
-"""Multiplications in a step from which several threads serve PyTorch's own engine better."""
 
 
 def train(
@@ -49,30 +37,34 @@ def train(
     held: Batch | None,
     settings: Settings,
     *,
+    views: Sequence[View] | None = None,
     on_progress: Callable[[Progress], None] | None = None,
     checkpoint: Path | None = None,
     began: float | None = None,
 ) -> list[Outcome]:
     """Start models as the plain method, train them, and keep the better of the two for each.
 
-    Small models that the dense engine can express are trained together, in one pass over the
-    data; all others one after the other. Each gets what it would get alone.
+    Small models that the dense engine can express are trained together with those of their shape,
+    in one pass over the data; all others one after the other. Each gets what it would get alone.
 
     Parameters
     ----------
     models : sequence of Model
-        Just built, of one composition; trained in place. The first has the seed of the settings,
-        the next ones those that follow it.
+        Just built by one recipe, their networks of any size; trained in place. The first has the
+        seed of the settings, the next ones those that follow it.
     recipe : Recipe
     data : Batch
         Rows to train on, weights of mean 1.
     held : Batch, optional
         Rows for validation. Without them the last weights are kept.
     settings : Settings
+    views : sequence of View, optional
+        What each model is shown of the data; all of it, if left out.
     on_progress : callable, optional
         Called about ten times a second.
     checkpoint : Path, optional
         Where the state is kept; if the file is there and of the same run, it goes on from it.
+        Where models do not all go together, one file beside it for each run.
     began : float, optional
         When the clock of ``max_time`` started, by ``time.monotonic``; now, if left out.
 
@@ -87,25 +79,56 @@ def train(
         If training diverges for good, or the checkpoint belongs to another run.
     """
     began = time.monotonic() if began is None else began
+    views = [ALL] * len(models) if views is None else views
+    outcomes: dict[int, Outcome] = {}
     with interruptible() as interrupted:
-        chosen = plan(settings, models[0], len(data.x))
-        small = chosen.threads == 1
-        if len(models) == 1 or (small and dense(chosen, models[0], recipe, data)):
-            run = Run(models, recipe, data, held, settings, on_progress, checkpoint, began)
-            return in_its_surroundings(run, interrupted)
-        outcomes = []
-        for i, model in enumerate(models):
-            now = time.monotonic()
-            own = replace(settings, seed=settings.seed + i)
-            place = checkpoint and checkpoint.with_name(f"{checkpoint.name}.{i}")
-            show = on_progress and partial(_show_share, on_progress, i, len(models))
-            limit = None
-            if settings.max_time is not None:
-                left = max(SHORTEST, settings.max_time + began - now)
-                limit = left / (len(models) - i)
-            run = Run([model], recipe, data, held, own, show, place, now, limit)
-            outcomes += in_its_surroundings(run, interrupted)
-        return outcomes
+        groups = together(models, recipe, data, settings, views)
+        for group in groups:
+            own, place, show, limit = settings, checkpoint, on_progress, None
+            start = began
+            if len(groups) > 1:
+                start = time.monotonic()
+                own = replace(settings, seed=settings.seed + group[0])
+                place = checkpoint and checkpoint.with_name(f"{checkpoint.name}.{group[0]}")
+                sizes = len(outcomes), len(group), len(models)
+                show = on_progress and partial(_show_share, on_progress, *sizes)
+                limit = _limit(settings.max_time, began, *sizes)
+            run = Run(
+                [models[i] for i in group],
+                recipe,
+                data,
+                held,
+                own,
+                show,
+                place,
+                start,
+                views=[views[i] for i in group],
+                seeds=[settings.seed + i for i in group],
+                limit=limit,
+            )
+            found = in_its_surroundings(run, interrupted)
+            outcomes |= dict(zip(group, found, strict=True))
+    return [outcomes[i] for i in range(len(models))]
+
+
+def together(
+    models: Sequence[Model],
+    recipe: Recipe,
+    data: Batch,
+    settings: Settings,
+    views: Sequence[View],
+) -> list[list[int]]:
+    """The numbers of the models that go through the data together."""
+    groups: dict[tuple[object, ...], list[int]] = {}
+    for i, (model, view) in enumerate(zip(models, views, strict=True)):
+        rows = view.size(len(data.x))
+        alike: tuple[object, ...] = (i,)
+        if len(models) > 1:
+            chosen = plan(settings, model, rows)
+            if chosen.threads == 1 and dense(chosen, model, recipe, data):
+                alike = repr(model), rows, view.columns is None
+        groups.setdefault(alike, []).append(i)
+    return list(groups.values())
 
 
 def in_its_surroundings(run: Run, interrupted: Callable[[], bool]) -> list[Outcome]:
@@ -113,226 +136,25 @@ def in_its_surroundings(run: Run, interrupted: Callable[[], bool]) -> list[Outco
     with ExitStack() as stack:
         stack.enter_context(own_randomness(run.plan.seed, run.plan.device))
         stack.enter_context(np.errstate(all="ignore"))
-        many = len(run.courses) > 1
         stack.enter_context(own_threads(run.plan.threads))
         stack.enter_context(single_products())
-        if many and run.plan.threads > 1:
+        if len(run.courses) > 1 and run.plan.threads > 1:
             run.helper = stack.enter_context(own_helper())
         return run.to_the_end(interrupted)
 
 
-def _show_share(show: Callable[[Progress], None], i: int, n: int, progress: Progress) -> None:
-    """The progress of one of several runs as that of all."""
-    done = (i + progress.done) / n
-    left = progress.remaining + (n - i - 1) * (progress.seconds + progress.remaining)
-    show(progress._replace(done=done, remaining=left))
+def _limit(max_time: float | None, began: float, before: int, here: int, n: int) -> float | None:
+    """Seconds for so many of the models that are left."""
+    if max_time is None:
+        return None
+    left = max_time - (time.monotonic() - began)
+    return max(SHORTEST, left) * here / (n - before)
 
 
-class Run:
-    """A run of models in lockstep, which can be stopped and gone on with between any two steps.
-
-    Parameters are those of ``train``; ``limit`` is what is left of the time asked for, in seconds,
-    where other runs have a part of it.
-    """
-
-    def __init__(
-        self,
-        models: Sequence[Model],
-        recipe: Recipe,
-        data: Batch,
-        held: Batch | None,
-        settings: Settings,
-        on_progress: Callable[[Progress], None] | None,
-        checkpoint: Path | None,
-        began: float | None = None,
-        limit: float | None = None,
-    ) -> None:
-        self.plan = plan(settings, models[0], len(data.x), len(models))
-        if limit is not None:
-            self.plan = replace(self.plan, max_time=limit)
-        self.dense = dense(self.plan, models[0], recipe, data)
-        self.phases = recipe.phases
-        if any(phase.penalties for phase in recipe.phases):
-            data = data._replace(index=torch.arange(len(data.x)))
-        self.data = data.to(self.plan.device)
-        held_here = None if held is None else held.to(self.plan.device)
-        self.courses = []
-        for i, model in enumerate(models):
-            model.to(self.plan.device)
-            own = replace(self.plan, seed=settings.seed + i)
-            judge = Judge(model, recipe, self.data, held_here, own)
-            self.courses.append(Course(model, judge, own, own.seed))
-        self.on_progress, self.checkpoint = on_progress, checkpoint
-        self.identity = (
-            identity_of(models, recipe, settings, data, held) if checkpoint is not None else ""
-        )
-        self.helper: Executor | None = None
-        self.phase = self.epoch = self.step = 0
-        self.rate = 0.0
-        self.seconds_before = 0.0
-        self.began = time.monotonic() if began is None else began
-        self.last_saved = self.last_shown = self.began
-
-    def to_the_end(self, interrupted: Callable[[], bool]) -> list[Outcome]:
-        """Run all phases that are left."""
-        for course in self.courses:
-            course.model.start(self.data)
-            course.start()
-        saved = None
-        if self.checkpoint is not None and self.checkpoint.exists() and self.phases:
-            saved = read_checkpoint(self.checkpoint, self.identity)
-        stopped = False
-        for index in range(saved[0]["phase"] if saved else 0, len(self.phases)):
-            self._enter(index)
-            if saved:
-                put_back(self, *saved)
-                saved = None
-            else:
-                self._save()
-            stopped = self._run_phase(interrupted)
-            if stopped:
-                self._save()
-            for i, course in enumerate(self.courses):
-                course.leave(self.engine, i)
-            if stopped:
-                break
-        if not stopped and self.phases:
-            self._save(finished=True)
-        return [course.concluded(stopped or interrupted()) for course in self.courses]
-
-    def _enter(self, index: int) -> None:
-        phase = self.phases[index]
-        self.phase, self.epoch, self.step = index, 0, 0
-        self.fit, self.beta = phase.fit, phase.beta
-        self.engine = self._engine()
-        total = sum(other.share for other in self.phases)
-        self.epochs = max(1, round(self.plan.epochs * phase.share / total))
-        self.max_time = self.plan.max_time and self.plan.max_time * phase.share / total
-        self.phase_began = self.seconds() if index else 0.0
-        means = self.engine.means()
-        for i, course in enumerate(self.courses):
-            course.enter(self.engine, i, means[i])
-
-    def _engine(self) -> Engine:
-        models = [course.model for course in self.courses]
-        judge, seeds = self.courses[0].judge, [course.seed for course in self.courses]
-        if self.dense:
-            return DenseEngine(models, self.phase, self.data, judge, self.plan, seeds, self.helper)
-        (model,) = models
-        return TorchEngine(model, self.phase, self.data, judge, self.plan)
-
-    def _run_phase(self, interrupted: Callable[[], bool]) -> bool:
-        """Train one phase; True if it was interrupted."""
-        if not self.engine.trains:
-            return False
-        while self.epoch < self.epochs and (self.step or self._share_done() < 1):
-            if self._run_epoch(interrupted):
-                return True
-            self._close_epoch()
-            for i, course in enumerate(self.courses):
-                if not course.finished:
-                    course.lose_patience(self.engine, i, self.epoch)
-            if all(course.finished for course in self.courses):
-                break
-        return False
-
-    def _run_epoch(self, interrupted: Callable[[], bool]) -> bool:
-        self.engine.open([self._order(course.seed) for course in self.courses])
-        shares = [0.0 if c.finished else c.rate_factor for c in self.courses]
-        while self.step < self.plan.steps_per_epoch:
-            if interrupted():
-                return True
-            done = self._share_done()
-            if done >= 1:
-                break
-            self.rate = self.plan.learning_rate * one_cycle(done)
-            self.engine.step(self.step, self.rate, shares)
-            self.step += 1
-            self._tick()
-        return False
-
-    def _order(self, seed: int) -> torch.Tensor:
-        """Of the rows, in this epoch."""
-        generator = torch.Generator().manual_seed(
-            (seed * 1_000_003 + self.phase * 10_007 + self.epoch) % 2**63
-        )
-        return torch.randperm(len(self.data.x), generator=generator)
-
-    def _close_epoch(self) -> None:
-        if not self.step:
-            return
-        losses = self.engine.losses()
-        self.step = 0
-        self.epoch += 1
-        last = self.epoch == self.epochs or self._share_done() >= 1
-        judged = self.courses[0].judge.held_out
-        judged = judged and (last or self.epoch % self.plan.validate_every == 0)
-        sound = []
-        for i, course in enumerate(self.courses):
-            if course.finished:
-                continue
-            if course.diverged(losses[i], self.fit, self.beta):
-                course.roll_back(self.engine, i, self.epoch, losses[i]["train"])
-            else:
-                sound.append(i)
-        means = self.engine.means() if judged and sound else None
-        for i in sound:
-            course = self.courses[i]
-            entry = {
-                "phase": self.phase,
-                "epoch": self.epoch,
-                "seconds": round(self.seconds(), 3),
-                "learning_rate": self.rate * course.rate_factor,
-                **losses[i],
-            }
-            course.note(self.engine, i, entry, None if means is None else means[i])
-
-    def seconds(self) -> float:
-        """How long the run has taken, with what it took before it was interrupted."""
-        return self.seconds_before + time.monotonic() - self.began
-
-    def _share_done(self) -> float:
-        by_steps = (self.epoch + self.step / self.plan.steps_per_epoch) / self.epochs
-        if not self.max_time:
-            return by_steps
-        return max(by_steps, (self.seconds() - self.phase_began) / self.max_time)
-
-    def _tick(self) -> None:
-        now = time.monotonic()
-        if self.checkpoint and now - self.last_saved >= CHECKPOINT_SECONDS:
-            self._save()
-        if self.on_progress and now - self.last_shown >= 0.1:
-            self.last_shown = now
-            done = (self.phase + self._share_done()) / len(self.phases)
-            seconds = self.seconds()
-            history = self.courses[0].history
-            last = history[-1] if history else {}
-            self.on_progress(
-                Progress(
-                    done=done,
-                    epoch=self.epoch + 1,
-                    epochs=self.epochs,
-                    seconds=seconds,
-                    remaining=seconds * (1 - done) / max(done, 1e-9),
-                    loss=last.get("train", float("nan")),
-                    validation_error=last.get("validation_error"),
-                )
-            )
-
-    def _save(self, finished: bool = False) -> None:
-        if self.checkpoint is None:
-            return
-        self.last_saved = time.monotonic()
-        write_checkpoint(self.checkpoint, *state_of(self, finished))
-
-
-def dense(plan: Plan, model: Model, recipe: Recipe, data: Batch) -> bool:
-    """Whether the dense engine is to train a model: where it can, and half precision is not to."""
-    return (
-        plan.device.type == "cpu"
-        and not plan.bfloat16
-        and (plan.threads == 1 or plan.work < THREADED_WORK)
-        and plan.optimizer in DENSE_OPTIMIZERS
-        and bool(recipe.phases)
-        and expressible(model, recipe.phases, data)
-    )
+def _show_share(
+    show: Callable[[Progress], None], before: int, here: int, n: int, progress: Progress
+) -> None:
+    """The progress of a run of some models as that of all."""
+    done = (before + here * progress.done) / n
+    each = (progress.seconds + progress.remaining) / here
+    show(progress._replace(done=done, remaining=progress.remaining + (n - before - here) * each))

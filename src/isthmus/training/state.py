@@ -11,7 +11,7 @@ from isthmus.core.errors import TrainingError
 from isthmus.training.checkpoint import joined, parted
 
 if TYPE_CHECKING:
-    from isthmus.training.loop import Run
+    from isthmus.training.run import Run
 
 COUNTED = ("epoch", "step", "rate", "phase_began")
 

@@ -15,8 +15,8 @@ from isthmus.core.types import Batch, Step
 from isthmus.model import Model
 from isthmus.parts import PENALTIES, Penalty
 from isthmus.training.engine import TorchEngine
-from isthmus.training.loop import Run
 from isthmus.training.plan import Settings
+from isthmus.training.run import Run
 from isthmus.training.surroundings import own_randomness
 
 RECIPE = Recipe(

@@ -45,6 +45,8 @@ class DenseEngine(Engine):
     plan : Plan
     seeds : sequence of int
         One for each model.
+    columns : sequence of Tensor or None, optional
+        Of each model, 1 where it sees a column, else 0.
     helper : Executor, optional
         A second thread for large products.
     """
@@ -59,10 +61,13 @@ class DenseEngine(Engine):
         judge: Judge,
         plan: Plan,
         seeds: Sequence[int],
+        columns: Sequence[Tensor | None] = (),
         helper: Executor | None = None,
     ) -> None:
         self.models, self.plan, self.helper = models, plan, helper
-        self.rows = Rows(data)
+        masks = [part.reshape(1, -1).to(torch.float32) for part in columns if part is not None]
+        seen = torch.stack(masks).numpy() if masks else None
+        self.rows = Rows(data, seen)
         many = len(models) > 1
         of = Composition(models, judge.phases[phase], self.rows.weights, many)
         self.of, self.lead = of, (len(models),) if many else ()
@@ -77,7 +82,7 @@ class DenseEngine(Engine):
         self.judges_streams = [torch.Generator() for _ in seeds]
         self.training: dict[int, Pass] = {}
         self.judging: dict[int, Pass] = {}
-        self.judged = Rows(judge.batch)
+        self.judged = Rows(judge.rows_of_all, seen)
         self.judged_weight = judged_weight(judge)
         self.found = np.zeros((0, 2, len(models)), np.float32)
         self.done = 0

@@ -20,9 +20,11 @@ class Rows:
     ----------
     batch : Batch
         Of n rows; sparse ones stay sparse, and become dense as they are used.
+    columns : array of shape (..., 1, n_in), optional
+        Of each model, 1 where it sees a column, else 0.
     """
 
-    def __init__(self, batch: Batch) -> None:
+    def __init__(self, batch: Batch, columns: Array | None = None) -> None:
         batch = without_gaps(batch)
         self.x: Any = batch.x
         if not is_sparse(batch.x):
@@ -35,6 +37,9 @@ class Rows:
         """(n, 1) or (n, n_in)"""
         if weight is not None:
             self.weight = weight.reshape(len(self.x), -1).contiguous().numpy()
+        self.columns = columns
+        if columns is not None and self.weight is None:
+            self.weight = np.ones((len(self.x), 1), np.float32)
 
     def __len__(self) -> int:
         return len(self.x)
@@ -42,12 +47,16 @@ class Rows:
     @property
     def weights(self) -> int:
         """How many a row has."""
+        if self.columns is not None:
+            return int(self.columns.shape[-1])
         return 0 if self.weight is None else self.weight.shape[1]
 
     def pick(self, at_work: Pass, index: Array) -> None:
         """The rows with these numbers, (..., rows), into a pass."""
         np.take(self.x, index, axis=0, out=at_work.x, mode="clip")
-        if self.weight is not None:
+        if self.weight is not None and self.columns is not None:
+            np.multiply(self.weight[index], self.columns, out=at_work.weight)
+        elif self.weight is not None:
             np.take(self.weight, index, axis=0, out=at_work.weight, mode="clip")
 
     def copy(self, at_work: Pass, some: slice) -> None:
@@ -56,5 +65,6 @@ class Rows:
         at_work.x[..., :n, :] = np.asarray(self.x[some])
         at_work.x[..., n:, :] = 0
         if self.weight is not None and at_work.weight is not None:
-            at_work.weight[..., :n, :] = self.weight[some]
+            weight = self.weight[some]
+            at_work.weight[..., :n, :] = weight if self.columns is None else weight * self.columns
             at_work.weight[..., n:, :] = 0
