@@ -21,7 +21,7 @@ from benchmarks.runner import (
     peers_option,
 )
 
-SHARES = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+SHARES = (0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 1.0)
 """Of the peer's time, that ours is given, each time anew, until it is as good."""
 TARGET = 0.2
 CASES: dict[str, tuple[str, ...]] = {

@@ -11,7 +11,7 @@ from torch import Tensor
 from isthmus.core.sparse import SparseRows
 
 EXACT_LIMIT = 2048
-CHUNK, FEW = 8192, 256
+CHUNK, FEW = 2048, 256
 GRAM_CHUNK = 64
 POWER_ITERATIONS, MORE_AXES = 4, 10
 
@@ -109,10 +109,19 @@ def _from_covariance(
     covariance = torch.zeros(x.shape[1], x.shape[1], dtype=torch.float64, device=x.device)
     for first in range(0, x.shape[0], CHUNK):
         some = slice(first, first + CHUNK)
-        centred = (x[some].to(kind) - mean.to(kind)) * root[some].to(kind)
-        covariance += (centred.T @ centred).double()
+        centred = (x[some].to(kind) - mean.to(kind)).mul_(root[some].to(kind))
+        covariance += _gram(centred).double()
     values, vectors = leading(covariance, k)
     return values, vectors.T, covariance.trace()
+
+
+def _gram(rows: Tensor) -> Tensor:
+    """(p, p) the products of the columns of (n, p)."""
+    if rows.is_cuda:
+        return rows.T @ rows
+    # NumPy sees that the two are one, and computes half of it.
+    values = rows.numpy()
+    return torch.from_numpy(values.T @ values)
 
 
 def leading(symmetric: Tensor, k: int) -> tuple[Tensor, Tensor]:

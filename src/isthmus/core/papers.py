@@ -332,6 +332,10 @@ PAPERS: dict[str, Paper] = {
         "Super-Convergence: Very Fast Training of Neural Networks Using Large Learning Rates",
         2017,
     ),
+    "https://doi.org/10.1007/BF00058655": Paper("Breiman, Leo", "Bagging predictors", 1996),
+    "https://doi.org/10.1109/34.709601": Paper(
+        "Ho, Tin Kam", "The random subspace method for constructing decision forests", 1998
+    ),
     "https://arxiv.org/abs/2302.06675": Paper(
         "Chen, Xiangning and Liang, Chen and Huang, Da and Real, Esteban and Wang, Kaiyuan and "
         "Liu, Yao and Pham, Hieu and Dong, Xuanyi and Luong, Thang and Hsieh, Cho-Jui and "

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import warnings
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -19,6 +21,7 @@ from isthmus.core.wording import NO_PLACE, listed
 from isthmus.data import Modality
 from isthmus.model import Model
 from isthmus.parts import CORRUPTIONS, LIKELIHOODS
+from isthmus.parts.networks.dense import automatic_widths
 from isthmus.tasks import parameters, plain
 from isthmus.tasks import validation as checks
 from isthmus.training.surroundings import own_randomness
@@ -64,6 +67,7 @@ def prepare(estimator: Autoencoder, X: Any, sample_weight: Any, seed: int) -> Pr
     likelihood = LIKELIHOODS.build(recipe.likelihood, shape=kind.shape)
     kind.suit(likelihood.support)
     batch = checks.distinct(kind.batch(X), weight)
+    recipe = _sized(recipe, math.prod(likelihood.inputs(kind.shape)), len(batch.x))
     shown, weights = plain.shown(likelihood, batch)
     hidden = batch.weight is not None and batch.weight.ndim > 1
     gaps = hidden or any(CORRUPTIONS.build(p.corruption).hides for p in recipe.phases)
@@ -75,6 +79,16 @@ def prepare(estimator: Autoencoder, X: Any, sample_weight: Any, seed: int) -> Pr
             models.append(_built(estimator, recipe, kind.shape, dim, gaps))
     dim, patch = models[0].dim, models[0].network.stride if models[0].grid else 0
     return Prepared(kind, recipe, batch, models, PCA.fit(shown, dim, weights, patch))
+
+
+def _sized(recipe: Recipe, values: int, rows: int) -> Recipe:
+    """The recipe with the widths of a dense network, where they were left open."""
+    network = recipe.network
+    asked = network.options.get("widths", "auto")
+    if network.kind != "mlp" or not (isinstance(asked, str) and asked == "auto"):
+        return recipe
+    widths = automatic_widths(values, rows)
+    return replace(recipe, network=network.with_options(widths=widths))
 
 
 def _built(

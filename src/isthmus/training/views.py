@@ -12,8 +12,9 @@ from isthmus.model import like, of_values, without_gaps
 
 
 class View(NamedTuple):
-    """Rows, as in bagging (Breiman 1996, https://doi.org/10.1007/BF00058655), and columns, as in
-    random subspaces (Ho 1998, https://doi.org/10.1109/34.709601).
+    """Rows, as in bagging, and columns, as in random subspaces.
+
+    Breiman 1996, https://doi.org/10.1007/BF00058655; Ho 1998, https://doi.org/10.1109/34.709601.
     """
 
     rows: Tensor | None = None

@@ -165,9 +165,16 @@ def missing(x: Tensor, weight: Tensor | None, gaps: int) -> Tensor:
     return (weight == 0).flatten(1).to(x.dtype)
 
 
-def automatic_widths(values: int) -> tuple[int, int]:
-    """Hidden widths for rows of so many values: four times as wide, 64 to 1,024, then half."""
-    wide = min(1024, max(64, 2 ** math.ceil(math.log2(4 * values))))
+MANY_ROWS = 32_768
+"""From which the widest layers earn their time."""
+
+
+def automatic_widths(values: int, rows: int = 0) -> tuple[int, int]:
+    """Hidden widths for so many rows of so many values: four times as wide, 64 to 512 (1,024 for
+    many rows), then half.
+    """
+    most = 1024 if rows >= MANY_ROWS else 512
+    wide = min(most, max(64, 2 ** math.ceil(math.log2(4 * values))))
     return wide, wide // 2
 
 
@@ -182,7 +189,7 @@ class Dense(Network):
     ----------
     widths : "auto" or sequence of int
         Hidden layers of the encoder; the decoder has them in reverse. "auto" goes by the number
-        of values in a row.
+        of values in a row, and of rows.
     activation : str
         "gelu", "relu", "silu", "elu", "selu", "leaky_relu", "tanh" or "sigmoid".
     normalization : "none", "batch" or "layer"
