@@ -16,7 +16,7 @@ from benchmarks.runner import Answer, Cell, Results, heading, markdown, one_of, 
 WORDS = {"fit_s": "fit", "transform_s": "transform", "score_s": "score"}
 LIMITS = {"rows": 1.05, "columns": 1.15}
 """The largest exponent that is meant to be."""
-COMPARED = ("scoring", "convolution")
+COMPARED = ("scoring", "convolution", "compiled")
 
 
 def options() -> argparse.ArgumentParser:
@@ -116,6 +116,16 @@ def convolution_table(found: list[Answer]) -> str:
     return "\n### a convolutional step\n\n" + markdown(head, [row])
 
 
+def compiled_table(found: list[Answer]) -> str:
+    ms = {name: median(cell["ms"][name] for cell in found) for name in ("ours", "compiled")}
+    start = median(cell["start_s"] for cell in found)
+    saved = (ms["ours"] - ms["compiled"]) / 1e3
+    row = [f"{ms['ours']:.1f}", f"{ms['compiled']:.1f}", f"{start:.1f}"]
+    row.append(f"{start / saved:,.0f}" if saved > 0 else "never")
+    head = ["ours, ms a step", "compiled", "compiling, s", "steps until it pays"]
+    return "\n### a compiled convolutional step\n\n" + markdown(head, [row])
+
+
 def table(results: Results) -> str:
     text = heading(results.data)
     for what in AXES:
@@ -125,6 +135,8 @@ def table(results: Results) -> str:
         text += scoring_table(scored[0])
     if convolved := runs(results, "convolution"):
         text += convolution_table(convolved[0])
+    if compiled := runs(results, "compiled"):
+        text += compiled_table(compiled[0])
     return text
 
 

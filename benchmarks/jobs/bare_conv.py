@@ -24,8 +24,8 @@ def network_of(x: Tensor, dim: int) -> Any:
     return recipe, model
 
 
-def our_step(x: Tensor, dim: int) -> Callable[[], None]:
-    """Through the engine that trains it, in float32."""
+def our_step(x: Tensor, dim: int, compiled: bool = False) -> Callable[[], None]:
+    """Through the engine that trains it, in float32; the loss compiled, if asked for."""
     from isthmus.core.types import Batch
     from isthmus.training.engine import TorchEngine
     from isthmus.training.judge import Judge
@@ -35,6 +35,8 @@ def our_step(x: Tensor, dim: int) -> Callable[[], None]:
     chosen = plan(Settings(batch_size="full", precision="float32", device="cpu"), model, len(x))
     judge = Judge(model, recipe, Batch(x), None, chosen)
     engine = TorchEngine(model, 0, Batch(x), judge, chosen)
+    if compiled:
+        engine.objective = torch.compile(engine.objective)  # type: ignore[assignment]
     engine.open([torch.arange(len(x))])
     return lambda: engine.step(0, RATE, [1.0])
 

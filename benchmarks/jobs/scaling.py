@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from statistics import median
 from typing import Any
 
@@ -164,29 +165,49 @@ def scoring(seed: int, seconds: float) -> dict[str, Any]:
 
 def convolution(seed: int, seconds: float) -> dict[str, Any]:
     """Milliseconds of a step of ours, and of the same layers in a bare channels-last loop."""
+    from benchmarks.jobs.bare_conv import bare_step, our_step
+
+    return in_turns({"ours": our_step, "bare": bare_step}, seed, seconds)
+
+
+def compiled(seed: int, seconds: float) -> dict[str, Any]:
+    """The same step of ours through ``torch.compile``, and what the first one takes."""
+    from benchmarks.jobs.bare_conv import our_step
+
+    made = {"compiled": partial(our_step, compiled=True), "ours": our_step}
+    return in_turns(made, seed, seconds)
+
+
+def in_turns(made: dict[str, Callable[..., Any]], seed: int, seconds: float) -> dict[str, Any]:
+    """Milliseconds of two kinds of step on the same images, the first by the second, and the
+    seconds before the second step of the first kind.
+    """
     import torch
 
-    from benchmarks.jobs.bare_conv import bare_step, our_step
     from isthmus.training.surroundings import own_randomness
 
     x = torch.as_tensor(pictures(IMAGES, 28, seed)).float().unsqueeze(1) / 255
     x = (x - x.mean()) / x.std()
     with own_randomness(seed):
-        steps = {"ours": our_step(x, CODE), "bare": bare_step(x, CODE)}
+        steps = {name: make(x, CODE) for name, make in made.items()}
     turns: dict[str, list[float]] = {name: [] for name in steps}
     for _ in range(max(5, round(4 * seconds))):
         for name, step in steps.items():
             start = time.perf_counter()
             step()
             turns[name].append(time.perf_counter() - start)
-    ratio = median(a / b for a, b in zip(turns["ours"][1:], turns["bare"][1:], strict=True))
-    return {"ms": {name: 1e3 * median(times[1:]) for name, times in turns.items()}, "ratio": ratio}
+    first, second = turns.values()
+    ratio = median(a / b for a, b in zip(first[1:], second[1:], strict=True))
+    ms = {name: 1e3 * median(times[1:]) for name, times in turns.items()}
+    return {"ms": ms, "ratio": ratio, "start_s": first[0]}
 
 
 def answer(what: str, value: int, seed: int, seconds: float) -> dict[str, Any]:
-    """One cell: a size on an axis, or one of the two comparisons."""
+    """One cell: a size on an axis, or one of the comparisons."""
     if what == "scoring":
         return scoring(seed, seconds)
     if what == "convolution":
         return convolution(seed, seconds)
+    if what == "compiled":
+        return compiled(seed, seconds)
     return grown(what, value, seed, seconds)

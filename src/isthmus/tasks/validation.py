@@ -196,8 +196,9 @@ def _keys(batch: Batch) -> Array:
     if cells is not None:
         rows = torch.cat([rows, cells.expand_as(x).flatten(1)], 1)
     values = rows.numpy()
-    if values.size >= MANY_VALUES and (keys := _hashed(values)) is not None:
-        return keys
+    hashed = _hashed(values) if values.size >= MANY_VALUES else None
+    if hashed is not None:
+        return hashed
     return values.view(np.dtype((np.void, values.itemsize * values.shape[1]))).ravel()
 
 
