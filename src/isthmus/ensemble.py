@@ -16,9 +16,9 @@ class Ensemble(nn.Module):
     """Answers with the mean of its members (Hansen & Salamon 1990,
     https://doi.org/10.1109/34.58871).
 
-    Members begin as the same principal components, so the dimensions of their codes mean nearly
-    the same, and codes can be averaged too. What is of a kind that has no mean, as categories, is
-    averaged as the network sees it: the level with the most votes.
+    What is of a kind that has no mean, as categories, is averaged as the network sees it: the
+    level with the most votes. Codes have no mean either, since each member writes a language of
+    its own: those of the first are given, and read by the first.
 
     Parameters
     ----------
@@ -62,12 +62,12 @@ class Ensemble(nn.Module):
         return self.models[0].starts_plain
 
     def codes(self, x: Tensor, weight: Tensor | None = None) -> Tensor:
-        """(n, dim, *grid) as ``Model.codes``."""
-        return torch.stack([member.codes(x, weight) for member in self.models]).mean(0)
+        """(n, dim, *grid) as ``Model.codes``, of the first member."""
+        return self.models[0].codes(x, weight)
 
     def expected(self, z: Tensor) -> Tensor:
-        """(n, *shape) as ``Model.expected``."""
-        return self.together([member.expected(z) for member in self.models])
+        """(n, *shape) as ``Model.expected``, by the first member."""
+        return self.models[0].expected(z)
 
     def together(self, rows: Sequence[Tensor]) -> Tensor:
         """(n, *shape) what the members say of the same rows, as one."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor
 
@@ -16,9 +14,9 @@ AnyModel = Model | Ensemble
 
 
 def encode(model: AnyModel, batch: Batch, dims: int | None = None) -> Tensor:
-    """(n, dims, *grid) codes of rows, without noise; of several models their mean."""
+    """(n, dims, *grid) codes of rows, without noise; of several models those of the first."""
     if isinstance(model, Ensemble):
-        return _mean([encode(member, batch, dims) for member in model.models])
+        return encode(model.models[0], batch, dims)
     by_hand = answers(model, batch.x)
     if by_hand is None:
         return model.encode(batch.x, batch.weight, dims=dims)
@@ -26,9 +24,9 @@ def encode(model: AnyModel, batch: Batch, dims: int | None = None) -> Tensor:
 
 
 def decode(model: AnyModel, z: Tensor) -> Tensor:
-    """(n, *shape) rows of (n, dims, *grid) codes; of several models as they see them together."""
+    """(n, *shape) rows of (n, dims, *grid) codes; of several models by the first."""
     if isinstance(model, Ensemble):
-        return model.together([decode(member, z) for member in model.models])
+        return decode(model.models[0], z)
     by_hand = answers(model, z)
     return model.decode(z) if by_hand is None else by_hand.decode(z)
 
@@ -43,10 +41,6 @@ def rebuild(model: AnyModel, batch: Batch) -> Tensor:
 def score(model: AnyModel, batch: Batch) -> Tensor:
     """(n,) minus the nats that each row costs; of several models their mean."""
     if isinstance(model, Ensemble):
-        return _mean([score(member, batch) for member in model.models])
+        return torch.stack([score(member, batch) for member in model.models]).mean(0)
     by_hand = answers(model, batch.x)
     return model.score(batch) if by_hand is None else by_hand.score(batch)
-
-
-def _mean(parts: Sequence[Tensor]) -> Tensor:
-    return torch.stack([*parts]).mean(0)

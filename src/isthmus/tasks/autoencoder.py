@@ -73,7 +73,8 @@ class Autoencoder(Fitted):
         Of the hidden layers while training; models are always used in float32.
     n_members : int
         How many models are trained, each from a seed of its own, to answer together with their
-        mean. Small dense networks are trained in one pass.
+        mean; codes are those of the first. Small dense networks are trained in one pass. Modules
+        of your own begin in each as you passed them.
     kind : "table" or "images", optional
         Guessed from the shape of X.
     resume : str or Path, optional
@@ -85,7 +86,8 @@ class Autoencoder(Fitted):
     ----------
     model_ : Model, or Ensemble of several
     members_ : list of Autoencoder
-        Each usable alone, where they are several: how far they differ says how unsure they are.
+        Each usable alone, where they are several: how far they differ says how unsure they are,
+        except where training did not beat PCA and that is what they all are.
     encoder_, decoder_ : torch.nn.Module
         From (n, *shape) to the code and back, usable alone.
     latent_dim_ : int

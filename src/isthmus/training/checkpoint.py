@@ -109,7 +109,7 @@ def read_checkpoint(
     if identity is not None and facts.get("identity") != identity:
         raise TrainingError(
             f"'{path}' holds the training of other data or other settings. Pass the same ones to "
-            "go on with it, or delete it to start anew."
+            "go on with it; or delete it to start anew (--no-resume on the command line)."
         )
     return facts, tensors
 

@@ -69,7 +69,10 @@ def together(
             epochs.setdefault((entry["phase"], entry["epoch"]), []).append(entry)
     history = [_mean(entries) for _, entries in sorted(epochs.items())]
     events = [f"member {i}: {event}" for i, one in enumerate(found) for event in one.events]
-    kept = "trained" if any(one.kept == "trained" for one in found) else "start"
+    plain = sum(one.kept == "start" for one in found)
+    kept = "start" if plain == len(found) else "trained"
+    if plain and plain < len(found):
+        events.append(f"{plain} of {len(found)} stay as they began: training made them no better")
     return history, events, kept, _mean([one.validation for one in found if one.validation])
 
 

@@ -303,4 +303,7 @@ def _said(model: Autoencoder) -> str:
     trained = f", {counted(n, 'epoch')}. {came}" if n else f". {came}"
     several = len(model.found_)
     who = f"{counted(several, 'model')} that answer together, " if several > 1 else ""
+    stay = sum(found.kept == "start" for found in model.found_)
+    if 0 < stay < several:
+        came += f" {stay} of {several} stay as they began: training made them no better."
     return f"{who}codes of {counted(model.latent_dim_, 'dimension')}{trained}"
