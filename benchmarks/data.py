@@ -226,6 +226,20 @@ def tables() -> dict[str, Callable[[], Array]]:
     return found
 
 
+def labelled_names() -> list[str]:
+    """Of the tables whose anomalies are known: ADBench's, and one of scikit-learn's."""
+    return [*(name for name in tables() if name.startswith("adbench/")), "breast-cancer"]
+
+
+@lru_cache(maxsize=1)
+def labelled(name: str) -> tuple[Array, Array]:
+    """(n, columns) rows and (n,) whether each is an anomaly; of breast-cancer, the malignant."""
+    if name == "breast-cancer":
+        return bundled("breast_cancer"), bundled("breast_cancer", "target") == 0
+    path = folder() / f"{name}.npz"
+    return array(path, "X").astype(np.float64), array(path, "y") == 1
+
+
 def names() -> list[str]:
     """Of all sets that are there, images first."""
     images = [name for name, file in IMAGES.items() if (folder() / "images_small" / file).exists()]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _PLACES = {
+    "AnomalyDetector": "isthmus.tasks.detect",
     "Autoencoder": "isthmus.tasks.autoencoder",
     "compare": "isthmus.tasks.compare",
     "load": "isthmus.tasks.saving",
@@ -17,13 +18,14 @@ _PLACES = {
     "spec": "isthmus.core.specs",
 }
 
-__all__ = ["Autoencoder", "Phase", "Recipe", "Spec", "compare", "load", "spec"]
+__all__ = ["AnomalyDetector", "Autoencoder", "Phase", "Recipe", "Spec", "compare", "load", "spec"]
 
 if TYPE_CHECKING:
     from isthmus.core.recipe import Phase, Recipe
     from isthmus.core.specs import Spec, spec
     from isthmus.tasks.autoencoder import Autoencoder
     from isthmus.tasks.compare import compare
+    from isthmus.tasks.detect import AnomalyDetector
     from isthmus.tasks.saving import load
 
 

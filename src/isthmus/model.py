@@ -137,8 +137,13 @@ class Model(nn.Module):
         coded: Coded = self.code(self.outputs(x, weight))
         return coded
 
-    def start(self, batch: Batch) -> None:
-        """Let every part look at the data once: the model becomes the plain method."""
+    def start(
+        self, batch: Batch, corrupted: Callable[[Batch], tuple[Batch, Batch]] | None = None
+    ) -> None:
+        """Let every part look at the data once: the model becomes the plain method.
+
+        Where it will see ``corrupted`` rows, its likelihood begins with the error on such ones.
+        """
         training = self.training
         self.eval()
         with torch.no_grad():
@@ -152,8 +157,12 @@ class Model(nn.Module):
             h = self.by_blocks(self.outputs, *batch[:2])
             self.code.look(h, batch.row_weight)
             z = self.by_blocks(lambda h: self.code(h).mean, h)
-            params = self.by_blocks(self.network.decode, with_given(z, batch.given), batch.x)
-            self.likelihood.start(batch.whole, params)
+            seen, target = (batch, batch) if corrupted is None else corrupted(batch)
+            if corrupted is not None:
+                h = self.by_blocks(self.outputs, *without_gaps(seen)[:2])
+            shown = self.by_blocks(lambda h: self.code(h).mean, h)
+            params = self.by_blocks(self.network.decode, with_given(shown, target.given), target.x)
+            self.likelihood.start(target.whole, params)
             if type(self.code).start is not Code.start:
                 few = self._spread(batch, CURVATURE_ROWS)
                 self.code.start(self._curvature(z[few], batch.rows(few)))

@@ -157,7 +157,7 @@ def test_every_option_of_fit_reaches_the_model(run: Run, flowers: Path, tmp_path
         ([], "Usage"),
         (["bogus"], "No such command"),
         (["fit", "{data}"], "--out"),
-        (["fit", "{data}", "-o", "{new}", "--for", "detect"], "There is: reduce"),
+        (["fit", "{data}", "-o", "{new}", "--for", "compress"], "There is: reduce, detect"),
         (["fit", "{data}", "-o", "{new}", "--for", "tea"], "no job 'tea'"),
         (["fit", "{data}", "-o", "{new}", "--recipe", "vee"], "Did you mean 'vae'"),
         (["fit", "{data}", "-o", "{new}", "--corruption", "noise:scal=1"], "Did you mean 'scale'"),

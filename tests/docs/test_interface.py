@@ -10,10 +10,15 @@ from typing import Any
 import numpy as np
 import pytest
 import typer.main
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.base import (
+    BaseEstimator,
+    ClassNamePrefixFeaturesOutMixin,
+    OutlierMixin,
+    TransformerMixin,
+)
 
 import isthmus
-from isthmus import Autoencoder
+from isthmus import AnomalyDetector, Autoencoder
 from isthmus.apps.cli.main import app
 
 PAGE = (Path(__file__).parents[2] / "docs" / "interface.md").read_text(encoding="utf-8")
@@ -30,15 +35,15 @@ def words(title: str, state: str) -> dict[str, str]:
     return {re.split(r"[( ]", cell.removeprefix("isthmus "))[0]: cell for cell in found}
 
 
-def own_methods() -> dict[str, inspect.Signature]:
+def own_methods(estimator: type) -> dict[str, inspect.Signature]:
     theirs = {
         name
-        for base in (ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
+        for base in (ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMixin, BaseEstimator)
         for name in dir(base)
     }
     return {
         name: inspect.signature(getattr(method, "__func__", method))
-        for name, method in inspect.getmembers(Autoencoder, inspect.isroutine)
+        for name, method in inspect.getmembers(estimator, inspect.isroutine)
         if not re.match(r"_|set_\w+_request$", name) and name not in theirs
     }
 
@@ -56,9 +61,10 @@ def test_every_public_name_is_on_the_page_and_every_name_on_the_page_is_public()
         assert getattr(isthmus, name) is not None
 
 
-def test_every_method_is_on_the_page_with_its_parameters():
-    page = words("Methods of Autoencoder", "now")
-    methods = own_methods()
+@pytest.mark.parametrize("estimator", [Autoencoder, AnomalyDetector])
+def test_every_method_is_on_the_page_with_its_parameters(estimator: type):
+    page = words(f"Methods of {estimator.__name__}", "now")
+    methods = own_methods(estimator)
     assert set(page) == set(methods)
     for name, signature in methods.items():
         taken = [
@@ -69,7 +75,10 @@ def test_every_method_is_on_the_page_with_its_parameters():
 
 
 def test_every_parameter_is_on_the_page_and_every_parameter_on_the_page_exists():
-    assert set(words("Parameters", "now")) == set(Autoencoder().get_params())
+    methods = (AnomalyDetector.select,)
+    of_methods = {name for method in methods for name in inspect.signature(method).parameters}
+    taken = {*Autoencoder().get_params(), *AnomalyDetector().get_params()}
+    assert set(words("Parameters", "now")) == taken | (of_methods - {"self", "X"})
 
 
 def test_every_attribute_on_the_page_is_there_after_fit_and_every_other_is_private():
@@ -108,5 +117,6 @@ def test_every_option_is_on_the_page_and_every_option_on_the_page_exists():
 )
 def test_nothing_that_is_planned_is_there_already(title):
     planned = set(words(title, "planned"))
-    there = {*isthmus.__all__, *own_methods(), *Autoencoder().get_params(), *commands()}
+    methods = {*own_methods(Autoencoder), *own_methods(AnomalyDetector)}
+    there = {*isthmus.__all__, *methods, *Autoencoder().get_params(), *commands()}
     assert not planned & there

@@ -28,7 +28,7 @@ from isthmus.training.outcome import together as as_one
 from isthmus.training.plan import Settings
 from isthmus.training.run import Run
 from isthmus.training.surroundings import own_randomness
-from isthmus.training.views import ALL, View, bags
+from isthmus.training.views import ALL, View, cut, leaving_out
 
 POINT = Phase(beta=0.0)
 
@@ -151,7 +151,7 @@ def test_rows_that_a_model_does_not_see_change_nothing_in_it() -> None:
     data = sheet()
     other = data._replace(x=data.x.clone())
     other.x[300:] += 100.0
-    views = bags(300, 0.7, [1, 2])
+    views = [View(torch.arange(i, 200 + i)) for i in (0, 50)]
     found = []
     for batch in (data, other):
         models, recipe = members("point", [1, 2])
@@ -162,10 +162,12 @@ def test_rows_that_a_model_does_not_see_change_nothing_in_it() -> None:
             assert torch.equal(theirs.state_dict()[key], value), key
 
 
-def test_bags_are_shares_of_the_rows_without_repetition() -> None:
-    for view in bags(100, 0.7, [1, 2, 3]):
+def test_every_row_is_left_out_by_one_view_and_seen_by_all_others() -> None:
+    folds = cut(103, 4, 100, np.random.default_rng(0))
+    assert np.bincount(folds + 1).tolist() == [3, 25, 25, 25, 25]
+    for k, view in enumerate(leaving_out(folds, 4)):
         assert view.rows is not None
-        assert len(set(view.rows.tolist())) == 70
+        assert set(view.rows.tolist()) == set(np.flatnonzero((folds != k) & (folds >= 0)).tolist())
 
 
 @pytest.mark.parametrize("steps", [3, 30, 60])

@@ -332,6 +332,11 @@ PAPERS: dict[str, Paper] = {
         "Super-Convergence: Very Fast Training of Neural Networks Using Large Learning Rates",
         2017,
     ),
+    "https://doi.org/10.1145/342009.335437": Paper(
+        "Ramaswamy, Sridhar and Rastogi, Rajeev and Shim, Kyuseok",
+        "Efficient algorithms for mining outliers from large data sets",
+        2000,
+    ),
     "https://doi.org/10.1007/BF00058655": Paper("Breiman, Leo", "Bagging predictors", 1996),
     "https://doi.org/10.1109/34.709601": Paper(
         "Ho, Tin Kam", "The random subspace method for constructing decision forests", 1998

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numbers
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -21,6 +22,7 @@ from isthmus.tasks.preparation import prepare
 from isthmus.tasks.progress import progress_bar
 from isthmus.training.loop import train
 from isthmus.training.outcome import Found, together
+from isthmus.training.views import View
 
 SpecLike = Spec | str | None
 
@@ -193,10 +195,21 @@ class Autoencoder(Fitted):
         ------
         DataError, SpecError, TrainingError
         """
+        return self._fit(X, sample_weight)
+
+    def _fit(
+        self,
+        X: Any,
+        sample_weight: Any = None,
+        views_of: Callable[[int], Sequence[View]] | None = None,
+    ) -> Self:
+        """As ``fit``; with views of so many rows, one for each member, rows stay as they came."""
         began = time.monotonic()
         settings = parameters.settings_of(self)
         share = parameters.validation_share(self.validation)
-        kind, recipe, batch, models, plain = prepare(self, X, sample_weight, settings.seed)
+        kind, recipe, batch, models, plain = prepare(
+            self, X, sample_weight, settings.seed, once=views_of is None
+        )
         data, held = checks.split(batch, share if recipe.phases else 0.0, settings.seed)
         with progress_bar(self.verbose) as show:
             outcomes = train(
@@ -205,6 +218,7 @@ class Autoencoder(Fitted):
                 data,
                 held,
                 settings,
+                views=views_of and views_of(len(data.x)),
                 on_progress=show,
                 checkpoint=None if self.resume is None else Path(self.resume),
                 began=began,

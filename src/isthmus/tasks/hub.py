@@ -15,7 +15,7 @@ from torch import nn
 import isthmus
 from isthmus.core.errors import AbilityError, IsthmusError, ModelFileError
 from isthmus.tasks.autoencoder import Autoencoder
-from isthmus.tasks.saving import load, save
+from isthmus.tasks.saving import load_autoencoder, save
 from isthmus.training.directory import CARD, CONFIG, LARGEST_CONFIG, WEIGHTS
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def fetch(
     """Read a model from a folder or a hub; see ``Autoencoder.from_pretrained``."""
     name = os.fspath(name_or_path)
     if isinstance(name_or_path, Path) or Path(name).exists():
-        return load(name, device=device, encoder=encoder, decoder=decoder)
+        return load_autoencoder(name, device=device, encoder=encoder, decoder=decoder)
     if name.count("/") != 1:
         raise ModelFileError(
             f"there is no folder '{name}', and it is no name on the hub either: "
@@ -82,7 +82,7 @@ def fetch(
     with _in_words(api, name, revision):
         folder = _downloaded(api, name, revision, cache_dir)
     try:
-        return load(folder, device=device, encoder=encoder, decoder=decoder)
+        return load_autoencoder(folder, device=device, encoder=encoder, decoder=decoder)
     except ModelFileError as error:
         raise type(error)(f"'{name}' on the hub: {error}") from None
 

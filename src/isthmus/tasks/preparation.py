@@ -43,8 +43,12 @@ class Prepared(NamedTuple):
     plain: PCA
 
 
-def prepare(estimator: Autoencoder, X: Any, sample_weight: Any, seed: int) -> Prepared:
+def prepare(
+    estimator: Autoencoder, X: Any, sample_weight: Any, seed: int, *, once: bool = True
+) -> Prepared:
     """Learn the schema of X, choose what the recipe left open, build the model.
+
+    Rows that are equal are there ``once``, unless they shall stay as they are given.
 
     Raises
     ------
@@ -66,7 +70,7 @@ def prepare(estimator: Autoencoder, X: Any, sample_weight: Any, seed: int) -> Pr
     recipe = checks.suited(recipe, kind)
     likelihood = LIKELIHOODS.build(recipe.likelihood, shape=kind.shape)
     kind.suit(likelihood.support)
-    batch = checks.distinct(kind.batch(X), weight)
+    batch = checks.distinct(kind.batch(X), weight) if once else kind.batch(X)
     recipe = _sized(recipe, math.prod(likelihood.inputs(kind.shape)), len(batch.x))
     shown, weights = plain.shown(likelihood, batch)
     hidden = batch.weight is not None and batch.weight.ndim > 1

@@ -44,8 +44,12 @@ FILLED = (torch.empty, torch.zeros, torch.ones, torch.full, torch.rand, torch.ra
 """Makers of tensors that are told a size."""
 
 
-def save(estimator: Autoencoder, path: Path) -> str:
-    """Write a fitted estimator; see ``Autoencoder.save``."""
+def save(
+    estimator: Autoencoder,
+    path: Path,
+    detector: tuple[dict[str, Any], dict[str, torch.Tensor]] | None = None,
+) -> str:
+    """Write a fitted estimator, and a detector whose model it is; see ``Autoencoder.save``."""
     state, arrays = estimator.kind_.state()
     config = {
         "library": {"isthmus": isthmus.__version__, "torch": torch.__version__},
@@ -69,6 +73,9 @@ def save(estimator: Autoencoder, path: Path) -> str:
     tensors = {f"model.{name}": t for name, t in estimator.model_.state_dict().items()}
     tensors |= as_tensors(arrays, "data.")
     tensors |= {f"plain.{name}": t for name, t in estimator.plain_.tensors().items()}
+    if detector is not None:
+        config["detector"] = strict(detector[0])
+        tensors |= {f"detector.{name}": t for name, t in detector[1].items()}
     return save_directory(path, config, tensors, lambda identity: card(estimator, identity))
 
 
@@ -78,7 +85,7 @@ def load(
     encoder: nn.Module | None = None,
     decoder: nn.Module | None = None,
     device: str = "auto",
-) -> Autoencoder:
+) -> Any:
     """Read a saved model.
 
     Parameters
@@ -93,7 +100,7 @@ def load(
 
     Returns
     -------
-    Autoencoder
+    Autoencoder or AnomalyDetector
         Fitted; it answers to the bit as the one that was saved.
 
     Raises
@@ -120,7 +127,18 @@ def load(
         parameters = _revived(config["estimator"]["parameters"])
         estimator = Autoencoder(**{**parameters, "encoder": encoder, "decoder": decoder})
         _restore(estimator, config, tensors, place)
+        if "detector" in config:
+            from isthmus.tasks.detector_state import from_saved
+
+            return from_saved(estimator, config["detector"], under(tensors, "detector."))
     return estimator
+
+
+def load_autoencoder(path: str | Path, **options: Any) -> Autoencoder:
+    """As ``load``; of a detector, its model."""
+    found = load(path, **options)
+    model: Autoencoder = found if isinstance(found, Autoencoder) else found.model_
+    return model
 
 
 def _restore(

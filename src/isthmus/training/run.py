@@ -13,6 +13,7 @@ import torch
 from isthmus.core.recipe import Recipe
 from isthmus.core.types import Batch
 from isthmus.model import Model
+from isthmus.objective import Objective
 from isthmus.training.checkpoint import identity_of, read_checkpoint, write_checkpoint
 from isthmus.training.course import Course
 from isthmus.training.dense.composition import expressible
@@ -24,6 +25,7 @@ from isthmus.training.optimisers import one_cycle
 from isthmus.training.outcome import Outcome, Progress
 from isthmus.training.plan import Plan, Settings, plan
 from isthmus.training.state import put_back, state_of
+from isthmus.training.surroundings import own_randomness
 from isthmus.training.views import ALL, View
 
 CHECKPOINT_SECONDS = 20.0
@@ -89,7 +91,8 @@ class Run:
     def to_the_end(self, interrupted: Callable[[], bool]) -> list[Outcome]:
         """Run all phases that are left."""
         for course, view in zip(self.courses, self.views, strict=True):
-            course.model.start(view.of(self.data))
+            with own_randomness(course.seed, self.plan.device):
+                course.model.start(view.of(self.data), self._corrupted(course.model))
             course.start()
         saved = None
         if self.checkpoint is not None and self.checkpoint.exists() and self.phases:
@@ -112,6 +115,12 @@ class Run:
         if not stopped and self.phases:
             self._save(finished=True)
         return [course.concluded(stopped or interrupted()) for course in self.courses]
+
+    def _corrupted(self, model: Model) -> Callable[[Batch], tuple[Batch, Batch]] | None:
+        """What the first phase does to rows before the model sees them."""
+        if not self.phases or self.phases[0].corruption.kind == "none":
+            return None
+        return Objective(model, self.phases[0]).corruption
 
     def _enter(self, index: int) -> None:
         phase = self.phases[index]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from isthmus.core.types import Batch
@@ -45,10 +47,20 @@ ALL = View()
 """Every row and column."""
 
 
-def bags(n: int, share: float, seeds: list[int]) -> list[View]:
-    """For each seed a view of so large a share of n rows, drawn without replacement."""
-    size = max(1, round(share * n))
-    return [
-        View(torch.randperm(n, generator=torch.Generator().manual_seed(seed % 2**63))[:size])
-        for seed in seeds
-    ]
+NOBODY = -1
+"""In place of the number of a view, of rows that none shows."""
+
+
+def cut(n: int, parts: int, most: int, draws: np.random.Generator) -> NDArray[np.int64]:
+    """(n,) a part for each of n rows, drawn; ``NOBODY`` for those beyond ``most``."""
+    folds = np.full(n, NOBODY)
+    used = draws.permutation(n)[:most]
+    folds[used] = np.arange(len(used)) % parts
+    return folds
+
+
+def leaving_out(folds: NDArray[np.int64], parts: int) -> list[View]:
+    """For each part a view of the rows of all others, as many for each, as in cross-validation."""
+    rows = [np.flatnonzero((folds != k) & (folds != NOBODY)) for k in range(parts)]
+    least = min(len(each) for each in rows)
+    return [View(torch.from_numpy(each[:least])) for each in rows]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from isthmus.apps.cli import options
+from isthmus.apps.cli.detect import anomalies, check_no_more, fit_detector, share
 from isthmus.apps.cli.outcome import left_out, outcome
 from isthmus.apps.cli.parts import number_or, part
 from isthmus.apps.cli.speech import give, say
@@ -19,8 +20,8 @@ from isthmus.core.wording import counted
 if TYPE_CHECKING:
     from isthmus.tasks.autoencoder import Autoencoder
 
-JOBS = ("reduce",)
-LATER = ("detect", "compress", "denoise", "restore", "generate", "cluster", "classify", "map")
+JOBS = ("reduce", "detect")
+LATER = ("compress", "denoise", "restore", "generate", "cluster", "classify", "map")
 PART = "PART"
 
 
@@ -38,10 +39,11 @@ def fit(
         ),
     ],
     job: Annotated[
-        str, typer.Option("--for", metavar="JOB", help="What the model is for: reduce.")
+        str, typer.Option("--for", metavar="JOB", help="What the model is for: reduce or detect.")
     ] = "reduce",
     latent_dim: Annotated[
-        str, typer.Option(metavar="N", help="Dimensions of the code, or auto.")
+        str,
+        typer.Option(metavar="N", help="Dimensions of the code, or auto."),
     ] = "auto",
     recipe: Annotated[
         str,
@@ -97,6 +99,22 @@ def fit(
         int,
         typer.Option(min=1, metavar="N", help="Models that are trained to answer together."),
     ] = 1,
+    false_alarms: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RATE",
+            help="With --for detect, the share of ordinary rows that may be alarms. [default: 1%]",
+            show_default=False,
+        ),
+    ] = None,
+    contamination: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RATE",
+            help="With --for detect, the share of anomalies in DATA, or auto. [default: none]",
+            show_default=False,
+        ),
+    ] = None,
     kind: Annotated[
         str | None,
         typer.Option(
@@ -155,13 +173,20 @@ def fit(
 ) -> None:
     """Train a model on DATA and save it as MODEL.
 
-    It starts as PCA, and keeps what training adds only if that is better on rows held out.
+    It starts as PCA, and keeps what training adds only if that is better on rows held out. With
+    --for detect it learns what ordinary rows are like, and isthmus detect finds the others.
 
     A training that is interrupted keeps its state beside the model, in MODEL.partial; the same
     command with --resume goes on with it.
     """
     _check_job(job)
     _check_model_place(out)
+    if job == "detect":
+        rates = share(false_alarms, "--false-alarms"), anomalies(contamination)
+        check_no_more(ctx)
+        fit_detector(data, out, *rates, epochs, max_time, seed, device, labels, quiet, as_json)
+        return
+    _only_for_detect(false_alarms, contamination)
     partial = out.with_name(f"{out.name}.partial")
     _check_partial(partial, resume)
     try:
@@ -210,6 +235,12 @@ def fit(
         raise typer.Exit(INTERRUPTED) from None
     _drop(partial)
     give(fitted(model, out, identity, len(rows)), f"{out}: {_said(model)}", as_json)
+
+
+def _only_for_detect(false_alarms: str | None, contamination: str | None) -> None:
+    for option, value in (("--false-alarms", false_alarms), ("--contamination", contamination)):
+        if value is not None:
+            raise typer.BadParameter("it goes with --for detect.", param_hint=option)
 
 
 def _check_job(job: str) -> None:

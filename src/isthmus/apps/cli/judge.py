@@ -21,11 +21,13 @@ def evaluate(
     labels: options.Labels = None,
     as_json: options.Json = False,
 ) -> None:
-    """Compare MODEL with PCA on DATA.
+    """Compare MODEL with the plain method on DATA: with PCA, or a detector with neighbours,
+    components and a forest.
 
     DATA should be rows that were not in the fit.
 
-    With --labels also: how often the ten nearest neighbours in the code agree with the label.
+    With --labels also: how often the ten nearest neighbours in the code agree with the label; of
+    a detector, how well it tells the rows that are labelled 1 or true from the others.
     """
     from isthmus.apps.cli.rows import read_rows
     from isthmus.tasks.compare import Comparison, compare
@@ -33,11 +35,17 @@ def evaluate(
     from isthmus.tasks.saving import load
 
     estimator = load(model)
-    rows = read_rows(data, labels, of=estimator)
-    found = compare(estimator, rows.X)
-    if rows.labels is not None:
-        added = agreement(estimator, rows.X, rows.labels)
-        found = Comparison([*found.rows, *added], found.verdict, found.plain_wins)
+    if hasattr(estimator, "strangeness_"):
+        from isthmus.tasks.judge_alarms import judge_alarms
+
+        rows = read_rows(data, labels, of=estimator.model_)
+        found = judge_alarms(estimator, rows.X, rows.labels)
+    else:
+        rows = read_rows(data, labels, of=estimator)
+        found = compare(estimator, rows.X)
+        if rows.labels is not None:
+            added = agreement(estimator, rows.X, rows.labels)
+            found = Comparison([*found.rows, *added], found.verdict, found.plain_wins)
     result = {"model": str(model), "data": str(data), "rows_compared": len(rows)}
     give({**result, **found.to_json()}, str(found), as_json)
 
@@ -77,7 +85,7 @@ def report(
     from isthmus.apps.report.context import Context
     from isthmus.apps.report.page import page, write_page
     from isthmus.core.errors import DataError
-    from isthmus.tasks.saving import load
+    from isthmus.tasks.saving import load_autoencoder as load
 
     estimator = load(model)
     rows = read_rows(data, labels, of=estimator)
@@ -151,7 +159,7 @@ def _columns(state: dict[str, Any]) -> list[tuple[str, str]]:
 
 def _started_plain(model: Path, config: dict[str, Any]) -> bool:
     """Whether it was PCA before it was trained."""
-    from isthmus.tasks.saving import load
+    from isthmus.tasks.saving import load_autoencoder as load
 
     # Modules of the user's own start as they please, and are not here to be asked.
     return not config["fitted"]["own_modules"] and load(model).model_.starts_plain

@@ -9,6 +9,7 @@ import typer
 from isthmus import __version__
 from isthmus.apps.cli.cite import cite
 from isthmus.apps.cli.demo import demo
+from isthmus.apps.cli.detect import detect
 from isthmus.apps.cli.fit import fit
 from isthmus.apps.cli.judge import evaluate, info, report
 from isthmus.apps.cli.use import embed, reconstruct, sample
@@ -47,7 +48,7 @@ def isthmus(
     """
 
 
-for verb in (fit, embed, reconstruct, sample, evaluate, report, info, cite, demo):
+for verb in (fit, embed, reconstruct, sample, detect, evaluate, report, info, cite, demo):
     app.command(verb.__name__, cls=Verb)(verb)
 
 

@@ -33,7 +33,7 @@ def embed(
     Of images in files, a table of codes begins with the name of each, in a column called file.
     """
     from isthmus.apps.cli.rows import check_out, read_rows, write_codes
-    from isthmus.tasks.saving import load
+    from isthmus.tasks.saving import load_autoencoder as load
 
     check_out(out)
     estimator = load(model)
@@ -53,7 +53,7 @@ def reconstruct(
 ) -> None:
     """Write DATA as it comes back through the code."""
     from isthmus.apps.cli.rows import check_out, read_rows, write_like
-    from isthmus.tasks.saving import load
+    from isthmus.tasks.saving import load_autoencoder as load
 
     estimator = load(model)
     check_out(out, estimator.kind_.kind)
@@ -84,7 +84,7 @@ def sample(
     Each is what the model expects of a code drawn from its prior: counts come as their means.
     """
     from isthmus.apps.cli.rows import check_out, write_like
-    from isthmus.tasks.saving import load
+    from isthmus.tasks.saving import load_autoencoder as load
 
     estimator = load(model)
     check_out(out, estimator.kind_.kind)

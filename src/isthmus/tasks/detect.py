@@ -1,0 +1,423 @@
+"""Anomalies: what does not belong, how sure that is, and which columns say so."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, OutlierMixin
+
+from isthmus.baselines.neighbours import CLOSE
+from isthmus.core import ranges
+from isthmus.core.errors import AbilityError, DataError, NotFittedError, SpecError
+from isthmus.core.specs import spec
+from isthmus.core.types import Batch
+from isthmus.core.wording import counted
+from isthmus.ensemble import Ensemble
+from isthmus.tasks import parameters
+from isthmus.tasks.autoencoder import Autoencoder
+from isthmus.tasks.calibration import Tail, in_shares, selected
+from isthmus.tasks.reasons import Reason, reasons
+from isthmus.tasks.references import Looked, References, owners
+from isthmus.tasks.strangeness import STRANGER, Strangeness
+from isthmus.tasks.trimming import FEWEST_ROWS, SEVERAL, TRIMMED, ordinary
+from isthmus.training.views import NOBODY, View, cut, leaving_out
+
+Array = NDArray[Any]
+MOST_ROWS, MOST_REFERENCES = 20_000, 4096
+"""Of those fitted on, that members are trained on, and that rows are compared with."""
+MEMBERS = 4
+NOISE = 1.0
+"""Standard deviations, that members learn to take away."""
+
+
+class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
+    """Finds rows that do not belong, at a rate of false alarms that is kept, and says why.
+
+    Rows are compared with those fitted on: by their distance to the nearest of them, in four
+    scales of the columns, and in what autoencoders that take noise away make of them. How much
+    each way counts is found without labels. Every row fitted on is scored by what was learned of
+    the others, so it may be scored like any other.
+
+    Parameters
+    ----------
+    model : Autoencoder, str or Path, optional
+        A fitted one or its folder, in place of those that are trained here. Pass ``fit`` rows that
+        it has not seen.
+    false_alarms : float
+        The share of ordinary rows that ``predict`` may call an anomaly, 0 to 0.5.
+    contamination : float or "auto", optional
+        The share of anomalies among the rows fitted on, 0 to 0.5, where they are not all
+        ordinary: ``predict`` calls so many of them anomalies. "auto" where it is not known. In
+        both cases rows are compared with the least strange ones, and p-values are shares of all.
+    epochs : int, optional
+    max_time : float or str, optional
+        Of training: seconds, or "90s", "2min".
+    random_state : int, RandomState or None
+    device : str
+    verbose : bool
+
+    Attributes
+    ----------
+    model_ : Autoencoder
+        Four members, each of which has not seen a quarter of the rows.
+    weights_ : dict of str to float
+        How much each scale counts.
+    offset_ : float
+        The score of ``score_samples`` below which a row is an anomaly.
+    n_features_in_ : int
+    feature_names_in_ : array of str
+        Where X had column names.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from isthmus import AnomalyDetector
+    >>> X = load_digits().data
+    >>> detector = AnomalyDetector(epochs=5).fit(X[:1000])
+    >>> detector.pvalues(X[1000:]).shape
+    (797,)
+    """
+
+    def __init__(
+        self,
+        model: Autoencoder | str | Path | None = None,
+        *,
+        false_alarms: float = 0.01,
+        contamination: float | str | None = None,
+        epochs: int | None = None,
+        max_time: float | str | None = None,
+        random_state: int | np.random.RandomState | None = 0,
+        device: str = "auto",
+        verbose: bool = False,
+    ) -> None:
+        self.model = model
+        self.false_alarms = false_alarms
+        self.contamination = contamination
+        self.epochs = epochs
+        self.max_time = max_time
+        self.random_state = random_state
+        self.device = device
+        self.verbose = verbose
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Learn what ordinary rows are like.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or DataFrame of shape (n_samples, n_features)
+            Ordinary rows, at least four; or with ``contamination`` some that are not.
+        y : ignored
+
+        Returns
+        -------
+        AnomalyDetector
+            Itself, fitted.
+
+        Raises
+        ------
+        DataError, SpecError, TrainingError
+        """
+        self._check()
+        seed = parameters.seed_of(self.random_state)
+        draws = np.random.default_rng(seed)
+        folds: NDArray[np.int64] = np.zeros(0, np.int64)
+
+        def views(n: int) -> list[View]:
+            nonlocal folds
+            check_rows(n)
+            folds = cut(n, MEMBERS, MOST_ROWS, draws)
+            return leaving_out(folds, MEMBERS)
+
+        self.model_ = self._wrapped() or self._members(X, seed, views)
+        self.model_._check_fitted()
+        if self.model_.kind_.kind != "table":
+            raise AbilityError(
+                "anomalies are found in tables only, as yet; this model is of images."
+            )
+        batch, _ = self.model_._batch(X)
+        if self.model is not None:
+            check_rows(len(batch.x))
+            folds = draws.permutation(len(batch.x)) % max(2, members_of(self.model_))
+        self._take_names()
+        few = np.sort(draws.permutation(np.flatnonzero(folds != NOBODY))[:MOST_REFERENCES])
+        batch = batch.rows(torch.from_numpy(few))
+        self._learn(References.of(self.model_.model_, batch, folds[few]), seed)
+        return self
+
+    def _check(self) -> None:
+        rate("false_alarms", self.false_alarms)
+        if self.contamination is not None and self.contamination != "auto":
+            rate("contamination", self.contamination)
+        if self.model is not None and not isinstance(self.model, (Autoencoder, str, Path)):
+            raise SpecError(
+                f"model must be a fitted Autoencoder or the folder of one, got {self.model!r}."
+            )
+
+    def _wrapped(self) -> Autoencoder | None:
+        """The model that was passed."""
+        if isinstance(self.model, (str, Path)):
+            from isthmus.tasks.saving import load_autoencoder
+
+            return load_autoencoder(self.model, device=self.device)
+        return self.model
+
+    def _members(self, X: Any, seed: int, views: Callable[[int], list[View]]) -> Autoencoder:
+        return Autoencoder(
+            recipe="denoising",
+            corruption=spec("noise", scale=NOISE),
+            validation=0.0,
+            n_members=MEMBERS,
+            epochs=self.epochs,
+            max_time=self.max_time,
+            random_state=seed,
+            device=self.device,
+            verbose=self.verbose,
+        )._fit(X, views_of=views)
+
+    def _take_names(self) -> None:
+        self.n_features_in_ = self.model_.n_features_in_
+        if hasattr(self.model_, "feature_names_in_"):
+            self.feature_names_in_ = self.model_.feature_names_in_
+
+    def _learn(self, references: References, seed: int) -> None:
+        """What is ordinary, of references, and where the threshold lies."""
+        rows, rebuilt = (part.astype(np.float64) for part in references.looked)
+        kept = np.ones(len(rows), bool)
+        if self.contamination is not None:
+            kept = ordinary(rows, self._places(), self._said() or TRIMMED, seed)
+        self.strangeness_ = Strangeness(
+            rows[kept],
+            self._places(),
+            rebuilt[:, kept],
+            references.folds[kept],
+            seed,
+            close=CLOSE if self.contamination is None else SEVERAL,
+        )
+        known = np.zeros(len(rows))
+        known[kept] = self.strangeness_.of_references
+        if not kept.all():
+            folds = references.folds[~kept]
+            known[~kept] = self.strangeness_.score(rows[~kept], rebuilt[:, ~kept], folds)
+        self._know(references, kept, known)
+        self.offset_ = -self.tail_.reached(self.false_alarms)
+        said = self._said()
+        if said is not None:
+            self.offset_ = float(np.percentile(-known, 100 * said))
+
+    def _said(self) -> float | None:
+        """The share of anomalies, where it was given as a number."""
+        given = self.contamination
+        return None if given is None or isinstance(given, str) else float(given)
+
+    def _know(self, references: References, kept: NDArray[np.bool_], known: Array) -> None:
+        """The references, which of them rows are compared with, and the scores of all."""
+        self.references_, self.kept_, self.known_ = references, kept, known
+        self.tail_ = Tail(known, in_nats=True)
+        self.weights_ = self.strangeness_.weights
+
+    def _compared(self, rows: NDArray[np.float32]) -> NDArray[np.int64]:
+        """(n,) which of the rows that others are compared with each row is, or ``STRANGER``."""
+        own = self.references_.numbers(rows)
+        place = np.where(self.kept_, np.cumsum(self.kept_) - 1, STRANGER)
+        return np.where(own == STRANGER, STRANGER, place[own])
+
+    def _places(self) -> NDArray[np.bool_]:
+        """(d,) which of the values that the network sees are places of a category."""
+        owner = self._owners()
+        found: NDArray[np.bool_] = np.bincount(owner)[owner] > 1
+        return found
+
+    def _owners(self) -> NDArray[np.int64]:
+        return owners(self.model_.model_.likelihood, math.prod(self.model_.kind_.shape))
+
+    def _strange(self, batch: Batch) -> Array:
+        """(n,) nats; a row that is a reference has the score that the others gave it."""
+        found = np.zeros(len(batch.x))
+        for part, looked in self.references_.look(batch):
+            own = self.references_.numbers(looked.rows)
+            known = own != STRANGER
+            scores = np.zeros(len(own))
+            scores[known] = self.known_[own[known]]
+            if not known.all():
+                rows = looked.rows[~known].astype(np.float64)
+                rebuilt = looked.rebuilt[:, ~known].astype(np.float64)
+                scores[~known] = self.strangeness_.score(rows, rebuilt)
+            found[part] = scores
+        return found
+
+    def score_samples(self, X: Any) -> Array:
+        """How ordinary each row is.
+
+        Returns
+        -------
+        array of shape (n_samples,)
+            Minus the strangeness, in nats: 0 is as ordinary as can be, and an ordinary row has
+            less than -5 about once in a hundred. The same for a row whatever else was passed.
+        """
+        return -self._strange(self._batch(X))
+
+    def decision_function(self, X: Any) -> Array:
+        """``score_samples`` less the threshold: below 0 a row is an anomaly."""
+        found: Array = self.score_samples(X) - self.offset_
+        return found
+
+    def predict(self, X: Any) -> Array:
+        """-1 for anomalies, 1 for all else.
+
+        Returns
+        -------
+        array of int of shape (n_samples,)
+        """
+        return np.where(self.decision_function(X) < 0, -1, 1)
+
+    def pvalues(self, X: Any) -> Array:
+        """The share of ordinary rows that are as strange.
+
+        Of ordinary rows, a share p has p-values up to p: calling those up to 0.01 anomalies
+        gives 1 % of false alarms.
+
+        Returns
+        -------
+        array of shape (n_samples,)
+            Above 0, at most 1.
+        """
+        batch = self._batch(X)
+        return in_shares(self.tail_(self._strange(batch)))
+
+    def select(self, X: Any, fdr: float = 0.1) -> NDArray[np.bool_]:
+        """The rows to look at, of which about a share ``fdr`` at most is ordinary.
+
+        Parameters
+        ----------
+        X : as in ``fit``
+        fdr : float
+            The false discovery rate, 0 to 1.
+
+        Returns
+        -------
+        array of bool of shape (n_samples,)
+        """
+        return selected(self.pvalues(X), rate("fdr", fdr, most=1.0))
+
+    def explain_scores(self, X: Any) -> Array:
+        """How much of the strangeness of a row is each column's.
+
+        Returns
+        -------
+        array of shape (n_samples, n_features_in_)
+            By how many nats a row would be less strange, were the column not looked at; 0 for
+            columns that have no place in the model.
+        """
+        batch = self._batch(X)
+        kind: Any = self.model_.kind_
+        owner = self._owners()
+        groups = [np.flatnonzero(owner == j) for j in range(len(kind.places))]
+        blame = np.zeros((len(batch.x), self.n_features_in_))
+        for part, looked in self.references_.look(batch):
+            own = self._compared(looked.rows)
+            for i, row in enumerate(looked.rows.astype(np.float64)):
+                told = self.strangeness_.without(row, int(own[i]), groups)
+                blame[part.start + i, kind.places] = told
+        return blame
+
+    def reasons(self, X: Any, most: int = 3) -> list[list[Reason]]:
+        """Why rows are strange: the columns to blame, beside what they are in rows like these.
+
+        Parameters
+        ----------
+        X : as in ``fit``
+        most : int
+            Columns that are named of a row.
+
+        Returns
+        -------
+        list of list of Reason
+            ``str`` of one is "pressure 9.1, expected 4.2 ± 0.3".
+        """
+        self._check_fitted()
+        return reasons(self, X, ranges.positive_int(most, "most"))
+
+    def update(self, X: Any) -> Self:
+        """Take further ordinary rows into account; the members stay as they are.
+
+        Parameters
+        ----------
+        X : as in ``fit``
+            With ``contamination``, those that are anomalies by the threshold are left out.
+
+        Returns
+        -------
+        AnomalyDetector
+            Itself. It compares with 4,096 rows at most: of more, a part is drawn.
+        """
+        batch = self._batch(X)
+        found = [looked for _, looked in self.references_.look(batch)]
+        rows = np.concatenate([looked.rows for looked in found])
+        new = self.references_.numbers(rows) == STRANGER
+        if self.contamination is not None:
+            new &= -self._strange(batch) >= self.offset_
+        rebuilt = np.concatenate([looked.rebuilt for looked in found], axis=1)
+        seed = parameters.seed_of(self.random_state)
+        draws = np.random.default_rng([seed, len(self.references_.folds), len(rows)])
+        references = self.references_.with_more(Looked(rows[new], rebuilt[:, new]), draws)
+        most = min(len(references.folds), MOST_REFERENCES)
+        few = np.sort(draws.permutation(len(references.folds))[:most])
+        self._learn(references.kept(few), seed)
+        return self
+
+    def save(self, path: str | Path) -> str:
+        """Save to a folder, without pickle; see ``isthmus.load``.
+
+        Returns
+        -------
+        str
+            The identity of the detector, a SHA-256 of its content.
+        """
+        from isthmus.tasks.detector_state import to_saved
+        from isthmus.tasks.saving import save
+
+        self._check_fitted()
+        return save(self.model_, Path(path), to_saved(self))
+
+    def _check_fitted(self) -> None:
+        if not hasattr(self, "strangeness_"):
+            raise NotFittedError(
+                f"This {type(self).__name__} instance is not fitted yet. Call 'fit' with data "
+                "first, or load a saved detector with isthmus.load(path)."
+            )
+
+    def _batch(self, X: Any) -> Batch:
+        self._check_fitted()
+        return self.model_._batch(X)[0]
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.input_tags.sparse = True
+        tags.input_tags.categorical = True
+        return tags
+
+
+def rate(name: str, value: Any, most: float = 0.5) -> float:
+    """The value, if it is a share above 0 that is possible."""
+    found = ranges.number(value, name)
+    if not 0 < found <= most:
+        raise SpecError(f"{name} must be above 0 and at most {most}, got {value!r}.")
+    return found
+
+
+def check_rows(n: int) -> None:
+    """Refuse too few rows to set a part of them apart."""
+    if n < FEWEST_ROWS:
+        raise DataError(f"found {counted(n, 'row')}, but a detector needs at least {FEWEST_ROWS}.")
+
+
+def members_of(model: Autoencoder) -> int:
+    """How many models answer together."""
+    return len(model.model_.models) if isinstance(model.model_, Ensemble) else 1

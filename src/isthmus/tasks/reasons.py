@@ -1,0 +1,135 @@
+"""Why a row is strange, in the units of the data."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from isthmus.data.frames import as_sheet
+from isthmus.data.scipy_sparse import is_sparse
+from isthmus.tasks.references import owners
+from isthmus.tasks.strangeness import STRANGER
+
+if TYPE_CHECKING:
+    from isthmus.tasks.detect import AnomalyDetector
+
+AROUND = 20
+"""References like a row but for one column, of which that column is told."""
+LEAST_SHARE = 0.05
+"""Of the blame of a row, that makes a column worth naming."""
+
+
+class Reason(NamedTuple):
+    """One column of a row, beside what it is in rows that are otherwise like it."""
+
+    column: str
+    value: Any
+    """As the user wrote it; None where it is missing."""
+    expected: Any
+    spread: float | None
+    """A standard deviation, of numbers."""
+    blame: float
+    """Nats by which the row would be less strange without the column."""
+
+    def __str__(self) -> str:
+        if self.value is None:
+            return f"{self.column} missing, expected {shown(self.expected)}"
+        spread = "" if self.spread is None else f" ± {shown(self.spread, 2)}"
+        return f"{self.column} {shown(self.value)}, expected {shown(self.expected)}{spread}"
+
+
+def shown(value: Any, digits: int = 4) -> str:
+    """A value in a sentence."""
+    return f"{value:.{digits}g}" if isinstance(value, float) else str(value)
+
+
+def reasons(detector: AnomalyDetector, X: Any, most: int = 3) -> list[list[Reason]]:
+    """For each row the columns that make it strange, the worst first.
+
+    Parameters
+    ----------
+    detector : AnomalyDetector
+        Fitted.
+    X : as in its ``fit``
+    most : int
+        Columns that are named of a row.
+
+    Returns
+    -------
+    list of list of Reason
+    """
+    kind: Any = detector.model_.kind_
+    blame = detector.explain_scores(X)[:, kind.places]
+    batch = detector._batch(X)
+    references = detector.references_
+    rows = np.concatenate([looked.rows for _, looked in references.look(batch)])
+    own = detector._compared(rows)
+    asked = [(i, j) for i in range(len(rows)) for j in worst(blame[i], most)]
+    if not asked:
+        return [[] for _ in rows]
+    around = [like_it(detector, rows[i], int(own[i]), j) for i, j in asked]
+    middle = np.stack([near.mean(0) for near in around]).astype(np.float32)
+    apart = np.stack([near.std(0) for near in around]).astype(np.float32)
+    expected, above = table(detector, middle), table(detector, middle + apart)
+    values = written(X, kind)
+    names = [name for name, _ in kind.columns_described()]
+    found: list[list[Reason]] = [[] for _ in rows]
+    for at, (i, j) in enumerate(asked):
+        usual, more = expected[j][at], above[j][at]
+        spread = more - usual if isinstance(usual, float) else None
+        name, value = names[kind.places[j]], values[j][i]
+        value = None if value is None or value != value else value
+        found[i].append(Reason(name, value, usual, spread, float(blame[i, j])))
+    return found
+
+
+def worst(blame: NDArray[np.float64], most: int) -> list[int]:
+    """The columns worth naming, the worst first."""
+    order = np.argsort(-blame, kind="stable")[:most]
+    least = LEAST_SHARE * max(float(blame.clip(min=0).sum()), 1e-12)
+    return [int(j) for j in order if blame[j] > least]
+
+
+def like_it(detector: AnomalyDetector, row: Any, own: int, column: int) -> NDArray[np.float64]:
+    """(20, d) the references nearest to a row, other than itself, whatever they are in one
+    column.
+    """
+    strangeness = detector.strangeness_
+    name = max(strangeness.near, key=lambda scale: strangeness.weights[scale])
+    near, scale = strangeness.near[name], strangeness.scales[name]
+    owner = owners(detector.model_.model_.likelihood, len(detector.model_.kind_.places))  # type: ignore[attr-defined]
+    others = owner[strangeness.used] != column
+    moved = scale(row[None, strangeness.used].astype(np.float64))
+    squares = ((near.rows - moved)[:, others] ** 2).sum(1)
+    if own != STRANGER:
+        squares[own] = np.inf
+    few = np.argsort(squares, kind="stable")[: min(AROUND, len(squares) - (own != STRANGER))]
+    return detector.references_.looked.rows[detector.kept_][few].astype(np.float64)
+
+
+def table(detector: AnomalyDetector, embedded: NDArray[np.float32]) -> list[list[Any]]:
+    """Columns in the user's units, of rows as the network sees them; those left out are not."""
+    model, kind = detector.model_.model_, detector.model_.kind_
+    rows = model.likelihood.unembed(torch.from_numpy(embedded))
+    restored = kind.restore(rows.view(len(embedded), *model.shape))
+    if isinstance(restored, np.ndarray) and restored.dtype.kind == "f":
+        return [[float(value) for value in column] for column in restored.T]
+    sheet = as_sheet(restored)
+    return [listed(sheet.cells(j)) for j in kind.places]  # type: ignore[attr-defined]
+
+
+def written(X: Any, kind: Any) -> list[list[Any]]:
+    """Columns as the user wrote them; those left out are not."""
+    X = kind.gather(X)
+    X = X.toarray() if is_sparse(X) else X
+    sheet = as_sheet(X, as_objects=kind.columns is not None)
+    return [listed(sheet.cells(place)) for place in kind._found(sheet)]
+
+
+def listed(cells: Any) -> list[Any]:
+    """A column as Python's own values."""
+    found: list[Any] = cells.to_pylist() if hasattr(cells, "to_pylist") else cells.tolist()
+    return found

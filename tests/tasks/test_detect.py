@@ -1,0 +1,672 @@
+"""Anomalies: found, at a rate of false alarms that is kept, and with reasons."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+import scipy.sparse as sp
+from numpy.testing import assert_array_equal
+from numpy.typing import NDArray
+from scipy.stats import ks_2samp
+from sklearn.metrics import roc_auc_score
+
+from isthmus import AnomalyDetector, Autoencoder
+from isthmus.core.errors import AbilityError, ColumnsError, DataError, NotFittedError, SpecError
+from isthmus.tasks import detect
+from isthmus.tasks.strangeness import STRANGER
+from isthmus.training.views import cut
+
+Array = NDArray[Any]
+UNITS = np.array([1.0, 1000.0, 0.001, 10.0, 1.0])
+ZERO = np.array([0.0, 5000.0, 0.0, 0.0, -3.0])
+
+
+def ordinary(n: int, seed: int = 0) -> Array:
+    """Five columns of their own units, of which two hidden numbers decide."""
+    random = np.random.default_rng(seed)
+    turned = np.array([[1.0, 0.5, -1.0, 0.3, 0.8], [0.2, -1.0, 0.4, 1.0, 0.7]])
+    rows = random.normal(size=(n, 2)) @ turned + 0.3 * random.normal(size=(n, 5))
+    return rows * UNITS + ZERO
+
+
+def crossed(n: int, seed: int = 0) -> Array:
+    """Rows with values as usual, each of another row."""
+    return np.random.default_rng(seed).permuted(ordinary(n, seed), axis=0)
+
+
+def quick(**options: Any) -> AnomalyDetector:
+    return AnomalyDetector(**{"epochs": 2, **options})
+
+
+@cache
+def fitted(n: int = 400, seed: int = 0) -> AnomalyDetector:
+    return quick().fit(ordinary(n, seed))
+
+
+# ------------------------------------------------------------------ scores
+
+
+def test_ordinary_rows_have_higher_scores_than_others() -> None:
+    X = np.vstack([ordinary(500, 1), crossed(500, 2)])
+    scores = fitted().score_samples(X)
+    assert roc_auc_score(np.repeat([1, 0], 500), scores) > 0.9
+
+
+def test_the_further_a_row_is_moved_the_lower_its_score() -> None:
+    steps = np.arange(0, 20, 2)
+    moved = np.repeat(ordinary(1, 3), len(steps), axis=0)
+    moved[:, 1] += steps * UNITS[1]
+    assert (np.diff(fitted().score_samples(moved)) < 0).all()
+
+
+def grid(n: int, seed: int) -> Array:
+    """Rows of few values, so that many are equally far from many."""
+    return np.random.default_rng(seed).integers(0, 2, size=(n, 17)) / 3
+
+
+def gappy(n: int, seed: int) -> Array:
+    rows = ordinary(n, seed)
+    rows[np.random.default_rng(seed).random(rows.shape) < 0.2] = np.nan
+    return rows
+
+
+@pytest.mark.parametrize("kind", [ordinary, grid, gappy])
+def test_a_row_is_scored_to_the_bit_whatever_else_is_passed_and_in_any_order(
+    kind: Callable[[int, int], Array],
+) -> None:
+    known = kind(250, 27)
+    if kind is grid:
+        known = np.vstack([known, -known])
+    detector = quick().fit(known)
+    X = np.vstack([kind(60, 1), known[:20], kind(60, 2) + 0.1])
+    scores, blame = detector.score_samples(X), detector.explain_scores(X)
+    order = np.random.default_rng(0).permutation(len(X))
+    assert_array_equal(detector.score_samples(X[order]), scores[order])
+    assert_array_equal([detector.score_samples(row[None])[0] for row in X[::2]], scores[::2])
+    assert_array_equal(detector.score_samples(np.vstack([kind(3000, 3), X]))[3000:], scores)
+    assert_array_equal(detector.score_samples(np.repeat(X, 2, axis=0))[::2], scores)
+    assert_array_equal(detector.score_samples(np.asfortranarray(X)), scores)
+    assert_array_equal(detector.explain_scores(X[order]), blame[order])
+
+
+def test_the_same_seed_gives_the_same_detector_to_the_bit_and_another_seed_another(
+    tmp_path: Path,
+) -> None:
+    found = []
+    for seed in (3, 3, 4):
+        detector = quick(random_state=seed).fit(ordinary(60))
+        detector.save(tmp_path / "d")
+        weights = (tmp_path / "d" / "model.safetensors").read_bytes()
+        found.append((weights, detector.weights_, detector.offset_))
+    one, same, other = found
+    assert one == same
+    assert all(a != b for a, b in zip(one, other, strict=True))
+
+
+def test_rows_fitted_on_are_scored_as_by_the_others() -> None:
+    """Or they would seem more ordinary than they are, lying where they lie."""
+    known, new = fitted().score_samples(ordinary(400)), fitted().score_samples(ordinary(3000, 1))
+    assert ks_2samp(known, new).statistic < 0.1
+    assert 0.05 < (fitted().pvalues(ordinary(400)) <= 0.1).mean() < 0.15
+
+
+def test_rows_fitted_on_are_known_by_their_numbers_and_others_are_strangers() -> None:
+    references = fitted().references_
+    rows = references.looked.rows
+    assert_array_equal(references.numbers(rows[::-1]), np.arange(len(rows))[::-1])
+    assert (references.numbers(np.nextafter(rows, np.float32(9))) == STRANGER).all()
+    constant = quick().fit(np.c_[ordinary(40), np.ones(40)]).references_
+    rows = constant.looked.rows.copy()
+    assert not rows[:, 5].any()
+    rows[:, 5] = -0.0
+    assert_array_equal(constant.numbers(rows), np.arange(40))
+
+
+def test_a_member_learns_nothing_of_the_rows_that_it_answers_for() -> None:
+    """Two rows change places; what they are on the whole stays to the bit."""
+    signs = np.sign(np.random.default_rng(0).normal(size=(100, 6)))
+    X = np.vstack([signs, -signs])
+    folds = cut(len(X), detect.MEMBERS, detect.MOST_ROWS, np.random.default_rng(0))
+    own = np.flatnonzero(folds == 2)
+    i, j = own[0], next(j for j in own[1:] if (X[j] != X[own[0]]).any())
+    changed = X.copy()
+    changed[[i, j]] = X[[j, i]]
+    one, other = quick().fit(X), quick().fit(changed)
+    codes = [[member.transform(X) for member in each.model_.members_] for each in (one, other)]
+    assert_array_equal(one.references_.folds, folds)
+    same = [np.array_equal(ours, theirs) for ours, theirs in zip(*codes, strict=True)]
+    assert same == [False, False, True, False]
+
+
+# ------------------------------------------------------------------ rates
+
+
+@pytest.mark.parametrize(("rate", "band"), [(0.01, 0.008), (0.05, 0.02), (0.1, 0.03)])
+def test_false_alarms_are_as_many_as_was_asked_for(rate: float, band: float) -> None:
+    """Over four fits of 400 rows, about three standard errors of the rows that calibrate."""
+    found = [
+        (fitted(400, seed).pvalues(ordinary(2000, 100 + seed)) <= rate).mean() for seed in range(4)
+    ]
+    assert abs(np.mean(found) - rate) < band
+
+
+@pytest.mark.parametrize("rate", [0.01, 0.1, 0.25])
+def test_alarms_are_the_rows_whose_pvalue_is_at_most_the_rate(rate: float) -> None:
+    detector = quick(false_alarms=rate).fit(ordinary(200))
+    X = np.vstack([ordinary(400), crossed(400), ordinary(400, 1)])
+    alarms = detector.predict(X) == -1
+    assert_array_equal(alarms, detector.pvalues(X) <= rate)
+    assert_array_equal(alarms, detector.decision_function(X) < 0)
+    assert_array_equal(alarms, detector.score_samples(X) < detector.offset_)
+    assert set(detector.predict(X)) == {-1, 1}
+
+
+def test_pvalues_are_above_nothing_and_at_most_one_and_fall_with_the_score() -> None:
+    X = np.vstack([ordinary(300, 1), crossed(300), ordinary(50, 2) * 1e6])
+    order = np.argsort(fitted().score_samples(X))
+    pvalues = fitted().pvalues(X)[order]
+    assert ((pvalues > 0) & (pvalues <= 1)).all()
+    assert (np.diff(pvalues) >= 0).all()
+    alike = quick().fit(np.ones((40, 3)))  # and what differs from them is as strange as can be
+    assert (alike.pvalues(np.zeros((3, 3))) > 0).all()
+
+
+@pytest.mark.parametrize("fdr", [0.1, 0.3])
+def test_of_the_selected_rows_no_larger_share_is_ordinary_than_was_asked_for(fdr: float) -> None:
+    wrong, missed = [], []
+    for seed in range(40):
+        strange = ordinary(20, seed)
+        strange[:, 3] += 8 * UNITS[3]
+        found = fitted(400, seed % 4).select(np.vstack([ordinary(180, 100 + seed), strange]), fdr)
+        wrong.append(found[:180].sum() / max(found.sum(), 1))
+        missed.append(1 - found[180:].mean())
+    assert np.mean(wrong) < fdr + 0.04
+    assert np.mean(wrong) > fdr / 4, "nothing is risked"
+    assert np.mean(missed) < 0.2
+
+
+def test_obvious_anomalies_are_selected_even_after_forty_rows() -> None:
+    """By ranks alone no p-value would be below 1 in 41."""
+    strange = ordinary(5, 7) + 20 * UNITS
+    found = fitted(40).select(np.vstack([ordinary(100, 1), strange]), fdr=0.1)
+    assert found[100:].all()
+    assert found[:100].sum() <= 3
+
+
+def test_of_ordinary_rows_few_are_selected() -> None:
+    assert np.mean([fitted().select(ordinary(200, seed)).any() for seed in range(20)]) < 0.4
+
+
+# ------------------------------------------------------------------ contamination
+
+
+def among_others(share: float, n: int = 300) -> tuple[Array, NDArray[np.bool_]]:
+    """Rows of which a share is strange in one and the same way."""
+    many = round(share * n)
+    random = np.random.default_rng(5)
+    alike = ordinary(1) + UNITS * ([4, 4, 4, -4, 0] + 0.3 * random.normal(size=(many, 5)))
+    return np.vstack([ordinary(n - many), alike]), np.arange(n) >= n - many
+
+
+@pytest.mark.parametrize("share", [0.02, 0.1, np.float32(0.3), 0.5])
+def test_of_the_rows_fitted_on_the_share_that_was_said_is_called_anomalies(share: float) -> None:
+    X, _ = among_others(0.1)
+    alarms = quick(contamination=share).fit(X).predict(X) == -1
+    assert abs(alarms.sum() - share * len(X)) <= 1
+
+
+def test_anomalies_that_are_alike_are_found_among_the_rows_fitted_on() -> None:
+    X, strange = among_others(0.1)
+    detector = quick(contamination=0.1).fit(X)
+    assert (detector.predict(X)[strange] == -1).mean() > 0.9
+    found = roc_auc_score(strange, -detector.score_samples(X))
+    unaware = roc_auc_score(strange, -quick().fit(X).score_samples(X))
+    assert found > 0.98 > unaware
+
+
+def test_anomalies_are_found_where_it_is_not_known_how_many_there_are() -> None:
+    X, strange = among_others(0.1)
+    detector = quick(contamination="auto").fit(X)
+    assert roc_auc_score(strange, -detector.score_samples(X)) > 0.98
+    assert_array_equal(detector.predict(X) == -1, detector.pvalues(X) <= 0.01)
+
+
+@pytest.mark.parametrize("share", [0.1, "auto"])
+def test_rows_are_not_compared_with_anomalies(share: Any) -> None:
+    X, strange = among_others(0.1)
+    detector = quick(contamination=share).fit(X)
+    compared = detector.kept_[detector.references_.numbers(next(looked(detector, X)))]
+    assert not compared[strange].any()
+    assert compared[~strange].mean() > 0.6
+
+
+@pytest.mark.parametrize("share", [0.1, "auto"])
+def test_where_anomalies_are_among_the_rows_fitted_on_pvalues_are_shares_of_all(share: Any) -> None:
+    X, strange = among_others(0.1)
+    pvalues = quick(contamination=share).fit(X).pvalues(X)
+    assert 0.06 < (pvalues <= 0.1).mean() < 0.14
+    assert np.median(pvalues[strange]) < 0.1 < np.median(pvalues[~strange])
+
+
+def looked(detector: AnomalyDetector, X: Array) -> Iterator[Array]:
+    """The rows as they are compared."""
+    for _, found in detector.references_.look(detector.model_._batch(X)[0]):
+        yield found.rows
+
+
+# ------------------------------------------------------------------ reasons
+
+
+def test_a_column_that_was_moved_is_blamed_and_named_first() -> None:
+    random = np.random.default_rng(0)
+    X, columns = ordinary(100, 1), random.integers(5, size=100)
+    signs = random.choice([-1, 1], size=100)
+    moved = X.copy()
+    moved[np.arange(100), columns] += 5 * signs * UNITS[columns]
+    assert (fitted().explain_scores(moved).argmax(1) == columns).mean() > 0.9
+    first = [row[0] for row in fitted().reasons(moved)]
+    right = np.array([reason.column for reason in first]) == [f"column {j}" for j in columns]
+    assert right.mean() > 0.9
+    before, after = X[np.arange(100), columns], moved[np.arange(100), columns]
+    assert_array_equal(np.array([reason.value for reason in first])[right], after[right])
+    away = np.abs([reason.expected for reason in first] - before) / UNITS[columns]
+    assert np.median(away[right]) < 0.6, "what is expected is what was there before"
+
+
+def test_reasons_are_words_in_the_units_of_the_user() -> None:
+    names = ["pressure", "volume", "leak", "heat", "flow"]
+    frame = pd.DataFrame(ordinary(200), columns=names)
+    detector = quick().fit(frame)
+    row = pd.DataFrame(ordinary(1, 1), columns=names)
+    row["volume"] = 25_000.0
+    first = detector.reasons(row)[0][0]
+    assert (first.column, first.value) == ("volume", 25_000.0)
+    assert abs(first.expected - 5000) < 3000
+    assert first.spread is not None
+    assert 50 < first.spread < 1500
+    assert first.blame == detector.explain_scores(row)[0, 1] > 1
+    assert re.fullmatch(r"volume 2\.5e\+04, expected [34567]\d\d\d ± [\d.e+]+", str(first))
+
+
+def test_no_more_columns_are_named_than_asked_for_the_worst_first() -> None:
+    X = crossed(30)
+    for most in (1, 2, 5):
+        found = fitted().reasons(X, most)
+        assert max(len(row) for row in found) == most
+        for row in found:
+            assert [reason.blame for reason in row] == sorted((r.blame for r in row), reverse=True)
+    assert [row[:1] for row in fitted().reasons(X, 5)] == fitted().reasons(X, 1)
+
+
+def test_what_is_expected_of_a_row_fitted_on_is_what_the_others_have() -> None:
+    X = ordinary(30)
+    X[7, 3] = 1e6
+    first = quick().fit(X).reasons(X[[7]])[0][0]
+    assert (first.column, first.value) == ("column 3", 1e6)
+    assert abs(first.expected) < 100
+
+
+@pytest.mark.parametrize("form", [np.asarray, sp.csr_array, sp.coo_array])
+@pytest.mark.parametrize("dtype", [float, int, bool, np.float32])
+def test_values_are_told_as_they_were_written(form: Any, dtype: Any) -> None:
+    random = np.random.default_rng(0)
+    X = random.integers(0, 2 if dtype is bool else 4, size=(80, 6)).astype(dtype)
+    detector = quick().fit(form(X))
+    told = [(i, r) for i, row in enumerate(detector.reasons(form(X[:20]), 6)) for r in row]
+    assert len(told) > 20
+    for i, reason in told:
+        assert reason.value == X[i, int(reason.column.removeprefix("column "))]
+
+
+@pytest.mark.filterwarnings("ignore:left out")
+def test_columns_without_a_place_are_blamed_for_nothing() -> None:
+    frame = pd.DataFrame(ordinary(60))
+    frame.columns = [*"abcde"]
+    frame.insert(1, "note", [f"seen by {i}, at noon" for i in range(60)])
+    detector = quick().fit(frame)
+    blame = detector.explain_scores(frame)
+    assert blame.shape == (60, 6)
+    assert not blame[:, 1].any()
+    assert blame[:, [0, 2, 3, 4, 5]].any(0).all()
+    assert "note" not in {reason.column for row in detector.reasons(frame) for reason in row}
+
+
+# ------------------------------------------------------------------ tables as they are
+
+
+def machines(n: int, seed: int = 0, gaps: float = 0.0) -> pd.DataFrame:
+    """What kind they are decides how warm they are; ``colour`` is of no account."""
+    random = np.random.default_rng(seed)
+    kind, hidden = random.integers(3, size=n), random.normal(size=n)
+    found = pd.DataFrame(
+        {
+            "kind": pd.Categorical(np.array(["pump", "fan", "press"])[kind]),
+            "heat": 40.0 + 10 * kind + 5 * hidden,
+            "runs": (100 * np.exp(0.5 * hidden) * (kind + 1)).astype(np.int64),
+            "old": hidden > 0.3,
+            "since": pd.Timestamp("2020-01-01") + pd.to_timedelta((30 * hidden).round(), unit="D"),
+            "colour": random.choice(["red", "blue"], size=n),
+        }
+    )
+    for name in ("heat", "since") if gaps else ():
+        found.loc[random.random(n) < gaps, name] = None
+    return found
+
+
+@cache
+def watching() -> AnomalyDetector:
+    return AnomalyDetector(epochs=4).fit(machines(200, gaps=0.1))
+
+
+CHANGES: dict[str, tuple[Any, str]] = {
+    "heat": (190.0, r"heat 190, expected \d\d(\.\d+)? ± .*"),
+    "runs": (9000, r"runs 9000, expected \d+(\.\d+)? ± .*"),
+    "since": (
+        pd.Timestamp("2023-05-01"),
+        r"since 2023-05-01 00:00:00, expected 20(19|20)-\d\d-\d\d .*",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", list(CHANGES))
+def test_a_cell_that_does_not_belong_is_found_and_named_in_a_mixed_table(name: str) -> None:
+    value, words = CHANGES[name]
+    rows = machines(10, seed=1)
+    rows.loc[4, name] = value
+    pvalues = watching().pvalues(rows)
+    assert pvalues.argmin() == 4
+    assert pvalues[4] < 0.01
+    assert re.fullmatch(words, str(watching().reasons(rows)[4][0]))
+
+
+def test_a_level_that_does_not_go_with_the_others_is_named() -> None:
+    rows = machines(300, seed=1)
+    rows = rows[(rows["since"] - pd.Timestamp("2020-01-09")).abs() > pd.Timedelta(20, "D")].head(9)
+    before = rows["old"].tolist()
+    rows["old"] = ~rows["old"]
+    first = [row[0] for row in watching().reasons(rows)]
+    assert {reason.column for reason in first} == {"old"}
+    assert [reason.value for reason in first] == [not old for old in before]
+    assert [reason.expected for reason in first] == before
+    assert {reason.spread for reason in first} == {None}
+    assert str(first[0]) == f"old {not before[0]}, expected {before[0]}"
+
+
+def test_a_level_that_was_never_seen_is_named_as_it_was_written_and_a_gap_is_said_to_be_one() -> (
+    None
+):
+    rows = machines(12, seed=2)
+    for value, words in (("mauve", "mauve, expected (red|blue)"), (None, "missing.*")):
+        rows["colour"] = value
+        told = [str(r) for row in watching().reasons(rows, 6) for r in row if r.column == "colour"]
+        assert told
+        assert all(re.fullmatch(f"colour {words}", each) for each in told)
+
+
+def test_polars_and_pandas_and_columns_in_another_order_are_scored_alike() -> None:
+    rows = machines(40, seed=3, gaps=0.2)
+    scores, told = watching().score_samples(rows), watching().reasons(rows)
+    assert_array_equal(watching().score_samples(rows[rows.columns[::-1]]), scores)
+    assert str(watching().reasons(rows[rows.columns[::-1]])) == str(told)
+    assert_array_equal(watching().score_samples(pl.from_pandas(rows)), scores)
+    theirs = watching().reasons(pl.from_pandas(rows))
+    assert [[r.column for r in row] for row in theirs] == [[r.column for r in row] for row in told]
+
+
+def test_gaps_do_not_change_how_many_false_alarms_there_are() -> None:
+    found = watching().pvalues(machines(1000, seed=4, gaps=0.1)) <= 0.1
+    assert 0.03 < found.mean() < 0.2
+
+
+def counts(n: int = 80) -> Any:
+    return sp.random_array((n, 12), density=0.3, rng=np.random.default_rng(0), format="csr")
+
+
+TABLES: dict[str, Callable[[], Any]] = {
+    "a constant column": lambda: np.c_[ordinary(60), np.ones(60)],
+    "constant columns alone": lambda: np.ones((40, 3)),
+    "a column twice": lambda: np.c_[ordinary(60), ordinary(60)],
+    "rows six times": lambda: np.repeat(ordinary(10), 6, axis=0),
+    "one row often": lambda: np.vstack([np.repeat(ordinary(1), 50, axis=0), ordinary(10, 2)]),
+    "heavy tails": lambda: np.random.default_rng(0).standard_cauchy((120, 4)),
+    "twelve rows": lambda: ordinary(12),
+    "eleven rows": lambda: ordinary(11),
+    "ten rows": lambda: ordinary(10),
+    "five rows": lambda: ordinary(5),
+    "four rows": lambda: ordinary(4),
+    "300 columns": lambda: np.random.default_rng(0).normal(size=(8, 300)),
+    "one column": lambda: ordinary(60)[:, :1],
+    "two values": lambda: (ordinary(60)[:, :1] > 0).astype(float),
+    "single precision": lambda: ordinary(60).astype(np.float32),
+    "whole numbers": lambda: (ordinary(60) / UNITS).astype(int),
+    "yes and no": lambda: ordinary(60) > ZERO,
+    "gaps": lambda: gappy(60, 0),
+    "a column of gaps": lambda: np.where(np.arange(5) == 2, np.nan, gappy(60, 0)),
+    "a row of gaps": lambda: np.vstack([gappy(60, 0), np.full((1, 5), np.nan)]),
+    "large numbers": lambda: ordinary(60) * 1e30,
+    "small numbers": lambda: ordinary(60) * 1e-30,
+    "far from zero": lambda: ordinary(60) + 1e9,
+    "sparse": counts,
+    "sparse by columns": lambda: counts().tocsc(),
+    "lists": lambda: ordinary(30).tolist(),
+    "words": lambda: np.array([["a", 1.0], ["b", 2.0], ["c", None]] * 15, dtype=object),
+    "dates": lambda: machines(40, gaps=0.1),
+    "dates of polars": lambda: pl.from_pandas(machines(40, gaps=0.1)),
+}
+
+
+SHARES = dict.fromkeys(TABLES) | {
+    f"anomalies in {name}": 0.3
+    for name in ("four rows", "eleven rows", "a constant column", "one row often", "sparse")
+}
+
+
+@pytest.mark.parametrize("name", list(SHARES))
+def test_any_table_is_scored_and_explained(name: str) -> None:
+    X = TABLES[name.removeprefix("anomalies in ")]()
+    n = len(X) if isinstance(X, list) else X.shape[0]
+    detector = quick(epochs=1, contamination=SHARES[name]).fit(X)
+    scores, pvalues, blame = (
+        answer(X) for answer in (detector.score_samples, detector.pvalues, detector.explain_scores)
+    )
+    assert scores.shape == pvalues.shape == detector.predict(X).shape == (n,)
+    assert np.isfinite(scores).all()
+    assert ((pvalues > 0) & (pvalues <= 1)).all()
+    assert blame.shape == (n, detector.n_features_in_)
+    assert np.isfinite(blame).all()
+    told = detector.reasons(X)
+    assert len(told) == n
+    assert all(np.isfinite(reason.blame) and str(reason) for row in told for reason in row)
+
+
+@pytest.mark.parametrize("form", ["csc", "coo", "dense"])
+def test_sparse_rows_of_every_form_have_the_same_scores(form: str) -> None:
+    detector = quick().fit(counts())
+    rows = counts(30)
+    other = rows.toarray() if form == "dense" else rows.asformat(form)
+    assert_array_equal(detector.score_samples(other), detector.score_samples(rows))
+
+
+def test_heavy_tails_do_not_multiply_false_alarms() -> None:
+    random = np.random.default_rng(0)
+    detector = quick().fit(random.standard_cauchy((300, 4)))
+    found = detector.pvalues(random.standard_cauchy((3000, 4))) <= 0.05
+    assert 0.015 < found.mean() < 0.11
+
+
+def test_of_many_rows_some_are_compared_with_and_all_are_scored_as_unseen(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(detect, "MOST_ROWS", 250)
+    monkeypatch.setattr(detect, "MOST_REFERENCES", 200)
+    X = ordinary(800)
+    detector = quick().fit(X)
+    assert len(detector.references_.folds) == 200
+    known = detector.references_.numbers(detector.references_.looked.rows)
+    assert_array_equal(known, np.arange(200))
+    assert 0.04 < (detector.pvalues(X) <= 0.1).mean() < 0.18
+
+
+# ------------------------------------------------------------------ models that are there
+
+
+def test_a_fitted_model_is_used_and_stays_as_it_was(tmp_path: Path) -> None:
+    model = Autoencoder(2, epochs=3).fit(ordinary(300, 9))
+    before = model.save(tmp_path / "m")
+    detector = AnomalyDetector(model=model).fit(ordinary(300))
+    assert detector.model_ is model
+    assert model.save(tmp_path / "m") == before
+    assert 0.02 < (detector.pvalues(ordinary(1500, 1)) <= 0.05).mean() < 0.1
+    X = np.vstack([ordinary(300, 1), crossed(300)])
+    assert roc_auc_score(np.repeat([1, 0], 300), detector.score_samples(X)) > 0.85
+
+
+def test_a_saved_model_is_used_by_its_folder(tmp_path: Path) -> None:
+    model = Autoencoder(2, epochs=3).fit(ordinary(100, 9))
+    model.save(tmp_path / "m")
+    expected = AnomalyDetector(model=model).fit(ordinary(80)).score_samples(ordinary(20, 1))
+    for folder in (tmp_path / "m", str(tmp_path / "m")):
+        detector = AnomalyDetector(model=folder).fit(ordinary(80))
+        assert_array_equal(detector.score_samples(ordinary(20, 1)), expected)
+
+
+@pytest.mark.parametrize("members", [2, 3, 7])
+def test_several_fitted_models_are_used_together(members: int) -> None:
+    model = Autoencoder(2, epochs=2, n_members=members).fit(ordinary(100, 9))
+    detector = AnomalyDetector(model=model).fit(ordinary(150))
+    assert set(detector.references_.folds) == set(range(members))
+    assert 0.01 < (detector.pvalues(ordinary(1500, 1)) <= 0.05).mean() < 0.12
+
+
+# ------------------------------------------------------------------ more rows
+
+
+def test_further_rows_are_ordinary_from_then_on_and_members_stay(tmp_path: Path) -> None:
+    other = ordinary(150, 3) + np.array([0, 8000, 0, 0, 0])
+    detector = quick().fit(ordinary(150))
+    weights = detector.model_.save(tmp_path / "before")
+    assert np.median(detector.pvalues(other[100:])) < 0.01
+    detector.update(other[:100])
+    assert len(detector.references_.folds) == 250
+    assert np.median(detector.pvalues(other[100:])) > 0.1
+    assert detector.model_.save(tmp_path / "after") == weights
+    assert 0.01 < (detector.pvalues(other[:100]) <= 0.1).mean() < 0.3
+
+
+def test_rows_that_are_known_are_not_added_again() -> None:
+    detector = quick().fit(ordinary(100))
+    before = detector.score_samples(ordinary(50, 1))
+    detector.update(ordinary(100))
+    assert len(detector.references_.folds) == 100
+    assert_array_equal(detector.score_samples(ordinary(50, 1)), before)
+
+
+def test_no_more_rows_are_compared_with_however_many_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(detect, "MOST_REFERENCES", 120)
+    detector = quick().fit(ordinary(100))
+    detector.update(ordinary(100, 1)).update(ordinary(100, 2))
+    assert len(detector.references_.folds) == 120
+
+
+def test_anomalies_among_further_rows_are_left_out_where_some_are_expected() -> None:
+    X, _ = among_others(0.1)
+    detector = quick(contamination=0.1).fit(X)
+    detector.update(np.vstack([ordinary(20, 1), ordinary(30, 2) + 20 * UNITS]))
+    assert 310 <= len(detector.references_.folds) <= 320
+
+
+# ------------------------------------------------------------------ what is refused
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"false_alarms": 0}, r"false_alarms must be above 0 and at most 0\.5, got 0"),
+        ({"false_alarms": 2}, "false_alarms must be above 0"),
+        ({"false_alarms": float("nan")}, "false_alarms must be above 0"),
+        ({"false_alarms": "x"}, "false_alarms must be a number, got 'x'"),
+        ({"contamination": 0.9}, r"contamination must be above 0 and at most 0\.5, got 0\.9"),
+        ({"contamination": 0}, "contamination must be above 0"),
+        ({"contamination": "some"}, "contamination must be .* got 'some'"),
+        ({"model": 3}, "model must be a fitted Autoencoder"),
+        ({"model": Autoencoder}, "model must be a fitted Autoencoder"),
+        ({"epochs": "many"}, "epochs must be a whole number"),
+        ({"max_time": "soon"}, "max_time must be seconds"),
+        ({"device": "abacus"}, "device 'abacus' is not available"),
+        ({"random_state": "x"}, "random_state must be"),
+    ],
+)
+def test_wrong_parameters_are_refused_by_name(options: dict[str, Any], words: str) -> None:
+    with pytest.raises(SpecError, match=words):
+        AnomalyDetector(**options).fit(ordinary(20))
+
+
+@pytest.mark.parametrize(("fdr", "words"), [(0, "above 0"), (1.5, "at most 1"), ("x", "number")])
+def test_a_wrong_rate_of_false_discoveries_is_refused(fdr: Any, words: str) -> None:
+    with pytest.raises(SpecError, match=f"fdr must be .*{words}"):
+        fitted().select(ordinary(5), fdr=fdr)
+
+
+def test_no_column_to_name_is_refused() -> None:
+    with pytest.raises(SpecError, match="most must be a whole number of at least 1"):
+        fitted().reasons(ordinary(5), 0)
+
+
+@pytest.mark.parametrize("n", [2, 3])
+def test_too_few_rows_are_refused(n: int) -> None:
+    model = Autoencoder(2, epochs=1).fit(ordinary(20))
+    for detector in (quick(), quick(contamination=0.1), quick(model=model)):
+        with pytest.raises(DataError, match=f"found {n} rows, but a detector needs at least 4"):
+            detector.fit(ordinary(n))
+
+
+ANSWERS = ["score_samples", "decision_function", "predict", "pvalues", "select", "explain_scores"]
+ANSWERS += ["reasons", "update"]
+
+
+@pytest.mark.parametrize("answer", ANSWERS)
+def test_other_columns_and_no_rows_are_refused(answer: str) -> None:
+    with pytest.raises(ColumnsError, match="4 features"):
+        getattr(fitted(), answer)(ordinary(5)[:, :4])
+    with pytest.raises(DataError, match="0 sample"):
+        getattr(fitted(), answer)(ordinary(0))
+    with pytest.raises(ColumnsError, match="missing: 'runs'"):
+        getattr(watching(), answer)(machines(5).drop(columns="runs"))
+
+
+@pytest.mark.parametrize("answer", ANSWERS)
+def test_an_unfitted_detector_says_so(answer: str, tmp_path: Path) -> None:
+    for ask in (lambda: getattr(quick(), answer)(ordinary(5)), lambda: quick().save(tmp_path)):
+        with pytest.raises(NotFittedError, match="AnomalyDetector instance is not fitted yet"):
+            ask()
+
+
+def test_values_beyond_all_that_was_seen_are_refused_and_so_is_infinity() -> None:
+    for value, words in ((1e300, "Check its units"), (np.inf, "infinity")):
+        rows = ordinary(5)
+        rows[2, 1] = value
+        with pytest.raises(DataError, match=words):
+            fitted().predict(rows)
+
+
+def test_images_are_said_to_be_no_tables() -> None:
+    images = np.random.default_rng(0).integers(0, 255, (20, 8, 8)).astype(np.uint8)
+    model = Autoencoder(2, epochs=1).fit(images)
+    for detector in (quick(epochs=1), quick(model=model)):
+        with pytest.raises(AbilityError, match="found in tables only"):
+            detector.fit(images)
+
+
+def test_a_model_that_is_not_fitted_or_of_other_columns_is_refused() -> None:
+    with pytest.raises(NotFittedError, match="Autoencoder instance is not fitted yet"):
+        quick(model=Autoencoder()).fit(ordinary(20))
+    with pytest.raises(ColumnsError, match="expecting 4 features"):
+        quick(model=Autoencoder(2, epochs=1).fit(ordinary(20)[:, :4])).fit(ordinary(20))
