@@ -28,7 +28,7 @@ class Fitted(NamedTuple):
     model: Any
 
 
-Method = Callable[[Array, int], Fitted]
+Method = Callable[..., Fitted]
 """From rows to train on, without gaps unless it takes them, and a seed."""
 View = Callable[[Array], Array]
 
@@ -113,11 +113,11 @@ def iforest(train: Array, seed: int) -> Fitted:
     return Fitted(lambda x: -model.score_samples(x), lambda: -model.score_samples(train), model)
 
 
-def ours(train: Array, seed: int) -> Fitted:
-    """Defaults."""
+def ours(train: Array, seed: int, contamination: str | None = None) -> Fitted:
+    """Defaults; where there are anomalies among the rows to train on, it is told so."""
     from isthmus import AnomalyDetector
 
-    model = AnomalyDetector(random_state=seed).fit(train)
+    model = AnomalyDetector(contamination=contamination, random_state=seed).fit(train)
 
     def score(x: Array) -> Array:
         return -np.asarray(model.score_samples(x), np.float64)

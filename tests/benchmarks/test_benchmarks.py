@@ -22,6 +22,10 @@ TINY = {
         *("--seconds", "0.01", "--rows", "64", "--threads", "1"),
     ],
     "quality": ["--methods", "pca", "--sets", "wine", "--dims", "2,8,13", "--threads", "1"],
+    "detect": [
+        *("--methods", "knn,pca", "--protocol", "one-class", "--what", "detection"),
+        *("--sets", "breast-cancer", "--rounds", "1"),
+    ],
 }
 OURS = {
     "train": [

@@ -281,6 +281,25 @@ def test_a_column_that_was_moved_is_blamed_and_named_first() -> None:
     assert np.median(away[right]) < 0.6, "what is expected is what was there before"
 
 
+@pytest.mark.parametrize("share", [None, 0.2])
+def test_what_is_expected_is_told_by_ordinary_rows_like_the_one_that_is_not(
+    share: float | None,
+) -> None:
+    strange = ordinary(60, 5) + 10 * UNITS
+    detector = quick(contamination=share).fit(
+        ordinary(240) if share is None else np.vstack([ordinary(100), strange, ordinary(140, 6)])
+    )
+    X = ordinary(60, 1)
+    moved = X.copy()
+    moved[:, 1] += 9 * UNITS[1]
+    told = {
+        i: r for i, row in enumerate(detector.reasons(moved)) for r in row if r.column[-1] == "1"
+    }
+    assert len(told) > 50
+    away = [abs(reason.expected - X[i, 1]) / UNITS[1] for i, reason in told.items()]
+    assert np.median(away) < 0.6
+
+
 def test_reasons_are_words_in_the_units_of_the_user() -> None:
     names = ["pressure", "volume", "leak", "heat", "flow"]
     frame = pd.DataFrame(ordinary(200), columns=names)
@@ -419,6 +438,14 @@ def test_polars_and_pandas_and_columns_in_another_order_are_scored_alike() -> No
     assert_array_equal(watching().score_samples(pl.from_pandas(rows)), scores)
     theirs = watching().reasons(pl.from_pandas(rows))
     assert [[r.column for r in row] for row in theirs] == [[r.column for r in row] for row in told]
+
+
+@pytest.mark.parametrize("column", range(5))
+def test_a_gap_where_rows_fitted_on_had_none_makes_an_ordinary_row_no_stranger(column: int) -> None:
+    """It is filled with what the other columns say of it, not with a mean."""
+    X = ordinary(1000, 1)
+    X[:, column] = np.nan
+    assert 0.02 < (fitted().pvalues(X) <= 0.05).mean() < 0.08
 
 
 def test_gaps_do_not_change_how_many_false_alarms_there_are() -> None:

@@ -177,7 +177,8 @@ CANNOT = {("kept", "one NaN"), ("folds", "one NaN")}
 def test_tensors_that_do_not_fit_are_refused(part: str, wrong: str, saved: Path) -> None:
     name = f"detector.{part}"
     rewrite(saved, lambda _, tensors: tensors.update({name: WRONG[wrong](tensors[name])}))
-    with pytest.raises(ModelFileError, match=r"do not fit|does not describe"):
+    sizeless = wrong == "no dimension" and part in ("rows", "rebuilt")
+    with pytest.raises(ModelFileError, match="not describe" if sizeless else "do not fit"):
         load(saved)
 
 
@@ -205,7 +206,9 @@ FORGED: dict[str, Callable[[dict[str, Any]], Any]] = {
     "a scale that there is not": lambda d: d["weights"].update(log=0.0),
     "weights of nothing": lambda d: d["weights"].update(dict.fromkeys(d["weights"], 0.0)),
     "too much weight": lambda d: d["weights"].update(normal=1.0, range=1.0),
-    "weight below zero": lambda d: d["weights"].update(normal=-1.0, range=2.0),
+    "weight below zero": lambda d: d["weights"].update(
+        normal=-1.0, range=2.0, standard=0.0, spread=0.0
+    ),
     "weight in words": lambda d: d["weights"].update(normal="much"),
     "no threshold": lambda d: d.pop("offset"),
     "a threshold in words": lambda d: d.update(offset="low"),

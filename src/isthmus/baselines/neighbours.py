@@ -11,6 +11,8 @@ from sklearn.neighbors import NearestNeighbors
 
 Array = NDArray[np.float64]
 CLOSE = (1, 5)
+AT_ONCE = 2**23
+"""Values of rows found that are held at a time."""
 
 
 class Neighbours:
@@ -38,12 +40,17 @@ class Neighbours:
         own : array of bool of shape (n,), optional
             Whether a row is one of the rows itself, and so no neighbour of its own.
         """
+        own = np.zeros(len(x), bool) if own is None else own
+        some = max(1, AT_ONCE // ((self.most + 1) * x.shape[1]))
+        parts = [slice(first, first + some) for first in range(0, len(x), some)]
+        return np.concatenate([self._distances(x[part], own[part]) for part in parts])
+
+    def _distances(self, x: Array, own: NDArray[np.bool_]) -> Array:
         near = self.index.kneighbors(x, return_distance=False)
         # Worked out anew: those of the search depend on which rows are searched for together.
         apart = self.rows[near] - x[:, None]
         distances = steady(np.sort(np.sqrt(np.einsum("nkd,nkd->nk", apart, apart)), axis=1))
-        first = np.zeros(len(x), int) if own is None else own.astype(int)
-        kept = np.take_along_axis(distances, first[:, None] + np.arange(self.most), 1)
+        kept = np.take_along_axis(distances, own.astype(int)[:, None] + np.arange(self.most), 1)
         return np.stack([kept[:, :k].mean(1) for k in self.close], 1)
 
 

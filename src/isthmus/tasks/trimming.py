@@ -12,6 +12,8 @@ TRIMMED = 0.3
 """Share of the rows that is left out, at least: anomalies among the rest cost more than ordinary
 rows that are missed."""
 FEWEST_ROWS = 4
+JUDGES = 1000
+"""Rows that all are compared with at first, where a crowd of neighbours is asked for."""
 CROWD = 5
 """Neighbours more than anomalies are: so many are not to be found among anomalies alone."""
 SEVERAL = (5, 20)
@@ -36,14 +38,24 @@ def ordinary(
     """
     n = len(rows)
     most = max(FEWEST_ROWS, round((1 - max(contamination, TRIMMED)) * n))
-    crowd = (min(n - 1, CROWD + round(contamination * n)),)
-    scores = Strangeness(rows, places, seed=seed, close=crowd).of_references
-    kept = least(scores, most)
-    judge = Strangeness(rows[kept], places, seed=seed, close=SEVERAL)
-    scores[kept] = judge.of_references
-    if not kept.all():
-        scores[~kept] = judge.score(rows[~kept], None)
+    few = np.zeros(n, bool)
+    few[np.random.default_rng(seed).permutation(n)[:JUDGES]] = True
+    crowd = min(few.sum() - 1, CROWD + round(contamination * few.sum()))
+    scores = judged(rows, few, places, seed, (int(crowd),))
+    scores = judged(rows, least(scores, most), places, seed, SEVERAL)
     return least(scores, most)
+
+
+def judged(
+    rows: Array, by: NDArray[np.bool_], places: NDArray[np.bool_], seed: int, close: tuple[int, ...]
+) -> Array:
+    """(r,) how strange each row is, compared with some of them."""
+    judge = Strangeness(rows[by], places, seed=seed, close=close)
+    scores = np.zeros(len(rows))
+    scores[by] = judge.of_references
+    if not by.all():
+        scores[~by] = judge.score(rows[~by], None)
+    return scores
 
 
 def least(scores: Array, most: int) -> NDArray[np.bool_]:
