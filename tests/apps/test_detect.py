@@ -189,9 +189,10 @@ def test_other_verbs_work_with_the_model_of_a_detector(
     )
     assert run("embed", detector, today, "-o", codes, *APART).exit_code == 0
     assert run("reconstruct", detector, today, "-o", rebuilt, *APART).exit_code == 0
-    assert run("sample", detector, "-n", 4, "-o", drawn).exit_code in (0, 1)  # it has no prior
+    assert run("sample", detector, "-n", 4, "-o", drawn).exit_code == 0
     assert run("report", detector, today, "-o", page, *APART).exit_code == 0
     assert len(pd.read_csv(codes)) == len(pd.read_csv(rebuilt)) == 80
+    assert len(pd.read_csv(drawn)) == 4
     assert list(pd.read_csv(rebuilt)) == ["pressure", "flow", "mode"]
     assert page.read_text(encoding="utf-8").startswith("<!")
     facts = json.loads(run("info", detector, "--json").stdout)

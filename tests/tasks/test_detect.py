@@ -216,16 +216,21 @@ def among_others(share: float, n: int = 300) -> tuple[Array, NDArray[np.bool_]]:
     return np.vstack([ordinary(n - many), alike]), np.arange(n) >= n - many
 
 
+@cache
+def aware(share: Any) -> AnomalyDetector:
+    return quick(contamination=share).fit(among_others(0.1)[0])
+
+
 @pytest.mark.parametrize("share", [0.02, 0.1, np.float32(0.3), 0.5])
 def test_of_the_rows_fitted_on_the_share_that_was_said_is_called_anomalies(share: float) -> None:
     X, _ = among_others(0.1)
-    alarms = quick(contamination=share).fit(X).predict(X) == -1
+    alarms = aware(share).predict(X) == -1
     assert abs(alarms.sum() - share * len(X)) <= 1
 
 
 def test_anomalies_that_are_alike_are_found_among_the_rows_fitted_on() -> None:
     X, strange = among_others(0.1)
-    detector = quick(contamination=0.1).fit(X)
+    detector = aware(0.1)
     assert (detector.predict(X)[strange] == -1).mean() > 0.9
     found = roc_auc_score(strange, -detector.score_samples(X))
     unaware = roc_auc_score(strange, -quick().fit(X).score_samples(X))
@@ -234,7 +239,7 @@ def test_anomalies_that_are_alike_are_found_among_the_rows_fitted_on() -> None:
 
 def test_anomalies_are_found_where_it_is_not_known_how_many_there_are() -> None:
     X, strange = among_others(0.1)
-    detector = quick(contamination="auto").fit(X)
+    detector = aware("auto")
     assert roc_auc_score(strange, -detector.score_samples(X)) > 0.98
     assert_array_equal(detector.predict(X) == -1, detector.pvalues(X) <= 0.01)
 
@@ -242,7 +247,7 @@ def test_anomalies_are_found_where_it_is_not_known_how_many_there_are() -> None:
 @pytest.mark.parametrize("share", [0.1, "auto"])
 def test_rows_are_not_compared_with_anomalies(share: Any) -> None:
     X, strange = among_others(0.1)
-    detector = quick(contamination=share).fit(X)
+    detector = aware(share)
     compared = detector.kept_[detector.references_.numbers(next(looked(detector, X)))]
     assert not compared[strange].any()
     assert compared[~strange].mean() > 0.6
@@ -251,7 +256,7 @@ def test_rows_are_not_compared_with_anomalies(share: Any) -> None:
 @pytest.mark.parametrize("share", [0.1, "auto"])
 def test_where_anomalies_are_among_the_rows_fitted_on_pvalues_are_shares_of_all(share: Any) -> None:
     X, strange = among_others(0.1)
-    pvalues = quick(contamination=share).fit(X).pvalues(X)
+    pvalues = aware(share).pvalues(X)
     assert 0.06 < (pvalues <= 0.1).mean() < 0.14
     assert np.median(pvalues[strange]) < 0.1 < np.median(pvalues[~strange])
 
@@ -333,8 +338,14 @@ def test_what_is_expected_of_a_row_fitted_on_is_what_the_others_have() -> None:
     assert abs(first.expected) < 100
 
 
-@pytest.mark.parametrize("form", [np.asarray, sp.csr_array, sp.coo_array])
-@pytest.mark.parametrize("dtype", [float, int, bool, np.float32])
+@pytest.mark.parametrize(
+    ("form", "dtype"),
+    [
+        *((np.asarray, dtype) for dtype in (float, int, bool, np.float32)),
+        (sp.csr_array, float),
+        (sp.coo_array, int),
+    ],
+)
 def test_values_are_told_as_they_were_written(form: Any, dtype: Any) -> None:
     random = np.random.default_rng(0)
     X = random.integers(0, 2 if dtype is bool else 4, size=(80, 6)).astype(dtype)
@@ -464,7 +475,6 @@ TABLES: dict[str, Callable[[], Any]] = {
     "rows six times": lambda: np.repeat(ordinary(10), 6, axis=0),
     "one row often": lambda: np.vstack([np.repeat(ordinary(1), 50, axis=0), ordinary(10, 2)]),
     "heavy tails": lambda: np.random.default_rng(0).standard_cauchy((120, 4)),
-    "twelve rows": lambda: ordinary(12),
     "eleven rows": lambda: ordinary(11),
     "ten rows": lambda: ordinary(10),
     "five rows": lambda: ordinary(5),
@@ -482,7 +492,6 @@ TABLES: dict[str, Callable[[], Any]] = {
     "small numbers": lambda: ordinary(60) * 1e-30,
     "far from zero": lambda: ordinary(60) + 1e9,
     "sparse": counts,
-    "sparse by columns": lambda: counts().tocsc(),
     "lists": lambda: ordinary(30).tolist(),
     "words": lambda: np.array([["a", 1.0], ["b", 2.0], ["c", None]] * 15, dtype=object),
     "dates": lambda: machines(40, gaps=0.1),

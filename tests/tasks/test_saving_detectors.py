@@ -87,7 +87,7 @@ def test_a_loaded_detector_answers_to_the_bit_as_the_saved_one(case: str, tmp_pa
     assert loaded.save(tmp_path / "again") == identity
 
 
-@pytest.mark.parametrize("case", ["table", "anomalies", "many false alarms"])
+@pytest.mark.parametrize("case", ["table", "anomalies"])
 def test_a_loaded_detector_is_fitted_and_updated_as_the_saved_one_would_be(
     case: str, tmp_path: Path
 ) -> None:
