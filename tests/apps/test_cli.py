@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import inspect
 import json
-import os
 import shutil
-import signal
 import subprocess
 import sys
-import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,6 +21,7 @@ from isthmus import Autoencoder, load, spec
 from isthmus.apps.cli.main import app
 from isthmus.apps.cli.verbs import Verbs
 from isthmus.data import read
+from tests.apps.interruptions import interrupt_when_training
 
 Run = Callable[..., Result]
 COMMAND = [sys.executable, "-m", "isthmus"]
@@ -285,22 +282,6 @@ def test_a_full_disk_is_not_called_a_fault_of_the_program(broken: typer.Typer) -
 
 
 # ------------------------------------------------------------------ interrupted
-
-
-def interrupt_when_training() -> threading.Thread:
-    """Press Ctrl-C as soon as training listens for it."""
-    idle = signal.getsignal(signal.SIGINT)
-
-    def press() -> None:
-        deadline = time.monotonic() + 60
-        while signal.getsignal(signal.SIGINT) is idle and time.monotonic() < deadline:
-            time.sleep(0.001)
-        time.sleep(0.05)
-        os.kill(os.getpid(), signal.SIGINT)
-
-    thread = threading.Thread(target=press)
-    thread.start()
-    return thread
 
 
 def test_an_interrupted_fit_exits_with_130_and_its_resumption_ends_as_if_undisturbed(

@@ -14,6 +14,7 @@ from typer.testing import CliRunner, Result
 from isthmus import AnomalyDetector, load
 from isthmus.apps.cli.main import app
 from isthmus.data import read
+from tests.apps.interruptions import interrupt_when_training
 
 Run = Callable[..., Result]
 COLUMNS = ["score", "p_value", "alarm", "reasons"]
@@ -94,6 +95,55 @@ def test_what_came_of_a_fit_is_told_in_json(run: Run, before: Path, tmp_path: Pa
     assert facts["contamination"] is None
     assert sum(facts["weights"].values()) == pytest.approx(1)
     assert len(facts["identity"]) == 64
+
+
+def test_an_interrupted_fit_goes_on_to_the_detector_that_it_would_have_been(
+    run: Run, before: Path, tmp_path: Path
+) -> None:
+    model, undisturbed = tmp_path / "m.model", tmp_path / "u.model"
+    words = ("--for", "detect", "--epochs", 60, *APART)
+    thread = interrupt_when_training()
+    told = run("fit", before, "-o", model, *words)
+    thread.join()
+    assert told.exit_code == 130, told.stderr
+    assert told.stderr.endswith("--labels broken --resume\n")
+    assert {path.name.removesuffix(path.suffix) for path in tmp_path.iterdir()} == {
+        "m.model.partial"
+    }
+    again = run("fit", before, "-o", model, *words)
+    assert (again.exit_code, "--no-resume" in again.stderr) == (2, True)
+    assert run("fit", before, "-o", model, *words, "--resume").exit_code == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["m.model"]
+    assert run("fit", before, "-o", undisturbed, *words, "--quiet").exit_code == 0
+    weights = [(path / "model.safetensors").read_bytes() for path in (model, undisturbed)]
+    assert weights[0] == weights[1]
+
+
+def test_info_tells_what_a_detector_compares_with_and_how_many_alarms_it_gives(
+    run: Run, detector: Path, flower_model: Path
+) -> None:
+    facts, fitted = json.loads(run("info", detector, "--json").stdout)["detector"], load(detector)
+    assert (facts["references"], facts["rows"], facts["false_alarms"]) == (150, 150, 0.01)
+    assert (facts["contamination"], facts["threshold"]) == (None, fitted.offset_)
+    assert facts["weights"] == fitted.weights_
+    words = run("info", detector).stdout
+    assert "detector    compares rows with 150 rows\n" in words
+    assert f"score below {fitted.offset_:.4g}, which 1 % of ordinary rows have\n" in words
+    assert f"standard {fitted.weights_['standard']:.0%}, " in words
+    assert json.loads(run("info", flower_model, "--json").stdout)["detector"] is None
+    assert "detector" not in run("info", flower_model).stdout
+
+
+def test_the_card_of_a_detector_shows_how_it_is_used(detector: Path, flower_model: Path) -> None:
+    card = (detector / "README.md").read_text(encoding="utf-8")
+    assert "# Anomaly detector" in card
+    assert "detector.pvalues(X)" in card
+    assert "isthmus detect path/to/this/folder rows.csv -o alarms.csv" in card
+    assert "which 1 % of ordinary rows have" in card
+    assert "transform" not in card
+    other = (flower_model / "README.md").read_text(encoding="utf-8")
+    assert "model.transform(X)" in other
+    assert "detect" not in other
 
 
 @pytest.mark.parametrize("ending", ["csv", "tsv", "parquet", "feather"])
@@ -225,6 +275,8 @@ def test_a_detector_is_evaluated_by_its_alarms_and_by_labels(
     [
         (["detect", "{model}", "{data}"], "--out"),
         (["detect", "{model}", "{data}", "-o", "out.xyz"], "'.xyz'"),
+        (["detect", "none", "none", "-o", "out.npy"], "a table with words to '.npy' files"),
+        (["detect", "{model}", "{data}", "-o", "out.npz"], "Known endings: .csv, .tsv, .parquet"),
         (["detect", "{model}", "{data}", "-o", "{out}", "--false-alarms", "1"], "below 1; got '1'"),
         (["detect", "{model}", "{data}", "-o", "{out}", "--false-alarms", "0%"], "got '0%'"),
         (["detect", "{model}", "{data}", "-o", "{out}", "--false-alarms", "few"], "as 1% or 0.01"),
@@ -245,7 +297,6 @@ def test_a_detector_is_evaluated_by_its_alarms_and_by_labels(
         (["fit", "{data}", "-o", "{out}", "--for", "detect", "--recipe", "vae"], "--recipe"),
         (["fit", "{data}", "-o", "{out}", "--for", "detect", "--latent-dim", "2"], "--latent-dim"),
         (["fit", "{data}", "-o", "{out}", "--for", "detect", "--kind", "table"], "--kind"),
-        (["fit", "{data}", "-o", "{out}", "--for", "detect", "--resume"], "--resume"),
         (["fit", "{data}", "-o", "{out}", "--for", "detect", "--n-members", "2"], "Leave it out"),
         (["fit", "{data}", "-o", "{data}", "--for", "detect"], "not a saved model"),
     ],
@@ -275,10 +326,10 @@ def test_failed_work_exits_with_1_and_one_clear_line(
     run: Run, before: Path, detector: Path, flowers: Path, pictures: Path, tmp_path: Path
 ) -> None:
     few, out = tmp_path / "few.csv", tmp_path / "out"
-    pumps(3).to_csv(few, index=False)
+    pumps(7).to_csv(few, index=False)
     fit = ("-o", out, "--for", "detect", "--epochs", 1, "--quiet")
     for words, expected in (
-        (("fit", few, *fit), "found 3 rows, but a detector needs at least 4"),
+        (("fit", few, *fit), "found 7 rows, but a detector needs at least 8"),
         (("fit", pictures, *fit, "--labels", "y"), "found in tables only"),
         (
             ("detect", detector, flowers, "-o", tmp_path / "a.csv"),

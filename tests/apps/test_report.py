@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
@@ -16,46 +15,10 @@ from isthmus.apps.report.context import Context
 from isthmus.apps.report.page import page, write_page
 from isthmus.apps.report.pieces import ROLES
 from isthmus.apps.report.sections import SECTIONS
+from tests.apps.pages import SCRIPT, read
 
 DIGITS, KINDS = (part[:200] for part in load_digits(return_X_y=True))
 IMAGES = DIGITS.reshape(-1, 8, 8)
-SCRIPT = "<script>alert(1)</script>"
-VOID = {"meta", "br", "img", "link", "hr", "input"}
-
-
-class Reader(HTMLParser):
-    """Checks that tags are closed in order, and collects what a page is made of."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.tags: list[str] = []
-        self.attributes: list[tuple[str, str | None]] = []
-        self.words = ""
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-        self.attributes += attrs
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-        self.attributes += attrs
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        self.words += data
-
-
-def read(html: str) -> Reader:
-    reader = Reader()
-    reader.feed(html)
-    reader.close()
-    assert reader.open == []
-    return reader
 
 
 @pytest.fixture(scope="module")

@@ -60,6 +60,23 @@ def test_spreads_are_standard_deviations_about_the_median_whatever_a_few_rows_do
     assert (learn(wild, NONE)["standard"](rows).std(0) < 0.01).all()
 
 
+def test_spreads_are_as_good_however_far_outliers_are() -> None:
+    rows = normal()
+    expected = learn(rows, NONE)["spread"](rows)
+    for far in (1e5, 1e9, 1e12):
+        wild = np.concatenate([rows, np.tile([[far], [-far]], (4, 3))])
+        found = learn(wild, NONE)["spread"](rows)
+        np.testing.assert_allclose(found.std(0), expected.std(0), rtol=0.1)
+
+
+def test_what_differs_by_rounding_alone_has_no_spread() -> None:
+    random = np.random.default_rng(0)
+    rows = (-0.13 * (1 + 1e-8 * random.normal(size=(100, 3)))).astype(np.float32).astype(float)
+    rows[:3] = 7
+    scales = learn(rows, NONE)
+    np.testing.assert_allclose(scales["spread"](rows).std(0), 1)
+
+
 def test_a_spread_of_a_column_that_is_nearly_always_the_same_is_its_deviation() -> None:
     rows = np.zeros((100, 3))
     rows[:3] = [[1, 2, 3]] * 3

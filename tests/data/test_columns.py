@@ -251,6 +251,28 @@ def test_a_level_never_seen_is_missing(frame):
     assert batch.x[0, 0] == 0
 
 
+def test_a_level_never_seen_is_told_from_one_that_is_missing(frame):
+    table = fitted(frame({"w": ["a", "b", "a"], "yes": [True, False, True]}))
+    batch = table.batch(frame({"w": ["new", None, "b"], "yes": [True, None, False]}))
+    assert batch.unknown.tolist() == [[True, False], [False, False], [False, False]]
+    assert batch.rows(torch.tensor([1, 0])).unknown.tolist() == [[False, False], [True, False]]
+    assert table.batch(frame({"w": ["a", None, "b"], "yes": [True, None, False]})).unknown is None
+
+
+def test_where_rare_levels_are_one_a_level_never_seen_is_one_of_them(frame):
+    words = [f"w{i % 10}" for i in range(900)] + [f"rare {i}" for i in range(60)]
+    table = fitted(frame({"w": words}))
+    assert table.batch(frame({"w": ["never seen"]})).unknown is None
+
+
+def test_no_level_of_rows_that_do_not_count_is_known(frame):
+    table = Table()
+    table.fit(frame({"w": ["a", "b", "c"], "n": [1.0, 2.0, 3.0]}), np.array([1.0, 1.0, 0.0]))
+    unknown = table.batch(frame({"w": ["c"], "n": [1.0]})).unknown
+    assert unknown is not None
+    assert unknown.tolist() == [[True, False]]
+
+
 def test_columns_of_one_value_and_of_none_are_harmless(frame):
     data = {"one": ["a", "a", None], "same": [7, 7, 7], "none": [None, None, None], "n": [1, 2, 4]}
     table = fitted(frame(data))

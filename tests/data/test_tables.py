@@ -325,3 +325,52 @@ def test_numbered_columns_are_found_by_their_numbers_in_any_order(words):
         assert torch.equal(kind.batch(df.to_numpy()).x, kind.batch(df).x)
         with pytest.raises(ColumnsError, match=r"missing: '3'; not known: '4'"):
             kind.batch(df.rename(columns={3: 4}))
+
+
+# ---------------------------------------------------------------------------- held at bounds
+
+
+def held(X):
+    table = Table()
+    table.holds = True
+    table.fit(X)
+    return table
+
+
+@pytest.mark.parametrize("value", [1e6, 1e30, -1e308])
+def test_a_value_however_far_leaves_the_others_apart_where_numbers_are_held(value):
+    X = np.random.default_rng(0).normal(size=(60, 3))
+    X[7, 1] = value
+    table = held(X)
+    x = table.batch(X).x
+    assert x.abs().max() < 10
+    assert len(x[:, 1].unique()) == 60
+    assert x[:, 1].std() == pytest.approx(1, rel=0.05)
+    again = Table.from_state(*table.state())
+    assert torch.equal(again.batch(X).x, x)
+    assert torch.equal(table.batch(np.full((1, 3), value)).x, again.batch(np.full((1, 3), value)).x)
+
+
+def test_numbers_that_need_not_be_held_are_as_they_were():
+    X = np.random.default_rng(0).standard_cauchy((300, 4))
+    X[:, 2], X[:40, 3] = 7.0, np.nan
+    X[9, 1] = 0
+    table = Table()
+    table.fit(X)
+    assert torch.equal(held(X).batch(X).x, table.batch(X).x)
+    assert table.state()[1].keys() == held(X).state()[1].keys() - {"least", "most"}
+
+
+def test_categories_and_columns_of_nearly_one_value_are_not_held():
+    rows = pd.DataFrame({"w": ["a"] * 58 + ["b", "c"], "n": [1.0] * 59 + [50.0]})
+    table = held(rows)
+    assert not np.isfinite(table.bounds).any()
+    back = table.restore(table.batch(rows).x)
+    pd.testing.assert_frame_equal(back, rows, check_exact=False, rtol=1e-5)
+
+
+def test_infinity_is_refused_where_numbers_are_held():
+    X = np.random.default_rng(0).normal(size=(60, 3))
+    table = held(X)
+    with pytest.raises(DataError, match="column 1 has 1 infinite value"):
+        table.batch(np.array([[0, np.inf, 0]]))

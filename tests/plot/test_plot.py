@@ -28,6 +28,8 @@ DRAWINGS: dict[str, Callable[[], Figure]] = {
     "loss": lambda: plot.curves(HISTORY, measure="loss"),
     "reconstructions": lambda: plot.reconstructions(IMAGES, IMAGES, IMAGES),
     "map": lambda: plot.map(RANDOM.normal(size=(50, 3)), RANDOM.integers(0, 4, 50)),
+    "alarms": lambda: plot.alarms(RANDOM.exponential(size=50), 2.0),
+    "promise": lambda: plot.promise(RANDOM.random(50), 0.01, 100),
     "columns": lambda: plot.columns(["a", "b"], [0.1, 0.2], [0.3, 0.4]),
 }
 over_drawings = pytest.mark.parametrize("draw", DRAWINGS.values(), ids=DRAWINGS)
@@ -153,3 +155,62 @@ def test_many_numbers_become_a_scale_and_one_dimension_a_histogram() -> None:
 def test_of_very_many_rows_some_are_drawn() -> None:
     (ax,) = plot.map(RANDOM.normal(size=(50_000, 2))).axes
     assert len(ax.collections[0].get_offsets()) == 4000  # type: ignore[arg-type]
+
+
+# ------------------------------------------------------------------ alarms
+
+
+def points(figure: Figure) -> list[np.ndarray]:
+    """Of rows that are no alarms and of alarms: points, and triangles at the upper edge."""
+    return [np.asarray(drawn.get_offsets()) for drawn in figure.axes[0].collections]
+
+
+def test_every_row_is_drawn_in_its_place_and_alarms_apart() -> None:
+    scores = np.array([1.0, 9.0, 0.5, 5.1, 5.0])
+    calm, _, loud, beyond = points(plot.alarms(scores, 5.0))
+    np.testing.assert_array_equal(calm, [[0, 1], [2, 0.5], [4, 5]])
+    np.testing.assert_array_equal(loud, [[1, 9], [3, 5.1]])
+    assert len(beyond) == 0
+
+
+def test_what_is_far_above_the_threshold_does_not_flatten_the_rest() -> None:
+    figure = plot.alarms([1.0, 6.0, 1e6], 5.0)
+    _, _, loud, beyond = points(figure)
+    bottom, top = figure.axes[0].get_ylim()
+    assert top < 30
+    assert loud.tolist() == [[1, 6]]
+    assert beyond[0, 0] == 2
+    assert bottom < beyond[0, 1] < top
+
+
+def test_of_many_rows_a_bounded_number_is_drawn_the_strangest_among_them() -> None:
+    scores = RANDOM.exponential(size=100_000)
+    scores[777] = 14.0
+    drawn = points(plot.alarms(scores, 1.0))
+    assert [len(part) for part in drawn] == [plot.MOST_POINTS, 0, plot.MOST_POINTS, 0]
+    assert [777, 14] in drawn[2].tolist()
+
+
+def line_of(figure: Figure) -> tuple[np.ndarray, np.ndarray]:
+    """Rates of false alarms, and the shares of rows that are alarms."""
+    line = max(figure.axes[0].lines, key=lambda line: len(np.asarray(line.get_xdata())))
+    return np.asarray(line.get_xdata()), np.asarray(line.get_ydata())
+
+
+def test_a_promise_that_is_kept_is_the_diagonal_and_one_that_is_not_lies_above() -> None:
+    kept = (np.arange(10_000) + 0.5) / 10_000
+    rates, shares = line_of(plot.promise(kept, 0.01, 10_000))
+    np.testing.assert_allclose(shares, rates, atol=2e-4)
+    anomalous = np.concatenate([kept, np.full(1000, 1e-6)])
+    rates, shares = line_of(plot.promise(anomalous, 0.01, 10_000))
+    assert (shares[rates < 0.1] > 0.09).all()
+    words = [text.get_text() for text in plot.promise(anomalous, 0.01, 10_000).axes[0].texts]
+    assert words == ["10 % at 1 %"]
+
+
+@pytest.mark.parametrize("n", [1, 2, 30])
+@pytest.mark.parametrize("p", [1e-300, 0.5, 1.0])
+@pytest.mark.parametrize("rate", [1e-6, 0.01, 0.5])
+def test_alarms_of_hardly_any_rows_can_be_drawn(n: int, p: float, rate: float) -> None:
+    drawn(plot.promise([p] * n, rate, 4))
+    drawn(plot.alarms([-np.log(p)] * n, -np.log(rate)))

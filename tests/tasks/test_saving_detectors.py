@@ -52,7 +52,8 @@ SAVED: dict[str, tuple[Callable[[], AnomalyDetector], Any]] = {
     "gaps": (quick, GAPPY),
     "sparse": (quick, sp.random_array((60, 4), density=0.4, rng=DRAW, format="csr")),
     "a constant column": (quick, np.c_[X, np.ones(60)]),
-    "four rows": (quick, X[:4]),
+    "eight rows": (quick, X[:8]),
+    "a value far beyond": (quick, np.where(np.arange(240).reshape(60, 4) == 30, 1e30, X)),
     "anomalies": (lambda: quick(contamination=0.1), X),
     "some anomalies": (lambda: quick(contamination="auto"), X),
     "few rows and many anomalies": (lambda: quick(contamination=0.5), X[:9]),
@@ -185,6 +186,19 @@ def test_tensors_that_do_not_fit_are_refused(part: str, wrong: str, saved: Path)
 @pytest.mark.parametrize("part", PARTS)
 def test_tensors_that_are_missing_are_refused(part: str, saved: Path) -> None:
     rewrite(saved, lambda _, tensors: tensors.pop(f"detector.{part}"))
+    with pytest.raises(ModelFileError):
+        load(saved)
+
+
+@pytest.mark.parametrize(
+    "wrong", ["fewer rows", "none", "another dimension", "one NaN", "none left"]
+)
+def test_bounds_that_are_none_are_refused(wrong: str, saved: Path) -> None:
+    def forge(_: dict[str, Any], tensors: dict[str, Tensor]) -> None:
+        least = tensors["data.least"]
+        tensors["data.least"] = least + torch.inf if wrong == "none left" else WRONG[wrong](least)
+
+    rewrite(saved, forge)
     with pytest.raises(ModelFileError):
         load(saved)
 

@@ -19,8 +19,9 @@ FAR = 30.0
 """Standard deviations from which further away is no further."""
 BESIDE = 5.0
 """Ranges beyond the range of the rows, likewise."""
-NARROW = 1e-3
-"""Of the standard deviation: a spread below it is none, for nearly all values are one."""
+ROUNDING = 1e-6
+"""Of the values: a spread below it is none, for nearly all values are one, as single precision
+tells them."""
 LEVEL = 0.5**0.5
 """A place of a category, so that two levels are as far apart as two rows on average."""
 
@@ -73,13 +74,15 @@ def learn(rows: Array, places: Mask) -> dict[str, Scale]:
     -------
     dict of str to Scale
         Standard deviations about the mean; shares of the range; standard deviations about the
-        median by the 10 % and 90 % quantiles, which outliers do not move; normal scores (van der
-        Waerden 1952): the normal quantile of a value's rank.
+        median by the 10 % and 90 % quantiles, which outliers do not move (of columns in which
+        nearly all values are one, by all values); normal scores (van der Waerden 1952): the
+        normal quantile of a value's rank.
     """
     deviation, width = above_zero(rows.std(0)), above_zero(np.ptp(rows, axis=0))
     tenth, middle, nine_tenths = np.quantile(rows, [0.1, 0.5, 0.9], axis=0)
     spread = (nine_tenths - tenth) / (ndtri(0.9) - ndtri(0.1))
-    spread = np.where(spread > NARROW * deviation, spread, deviation)
+    alike = spread <= ROUNDING * np.maximum(np.abs(tenth), np.abs(nine_tenths))
+    spread = np.where(alike, deviation, spread)
     return {
         "standard": Linear(places, rows.mean(0), deviation),
         "range": Linear(places, rows.min(0), width, -BESIDE, 1 + BESIDE, LEVEL),

@@ -11,6 +11,8 @@ from torch import Tensor
 from isthmus.core.sparse import SparseRows
 
 EXACT_LIMIT = 2048
+MUCH_WIDER = 1.5
+"""Columns for each row, from which the Gram matrix is the quicker way."""
 CHUNK, FEW = 2048, 256
 GRAM_CHUNK = 64
 POWER_ITERATIONS, MORE_AXES = 4, 10
@@ -53,7 +55,7 @@ def principal_components(
     mean = _mean(x, share)
     k = max(1, min(k, n, p))
     root = share.sqrt().unsqueeze(1)
-    if p <= EXACT_LIMIT:
+    if p <= EXACT_LIMIT and not (n < p / MUCH_WIDER and k < n):
         variance, axes, total = _from_covariance(x, root, mean, k)
     elif n <= EXACT_LIMIT:
         variance, axes, total = _from_gram(x, root, mean, k)

@@ -26,6 +26,8 @@ class Batch(NamedTuple):
     """(B,) row numbers, for penalties that know neighbours."""
     clean: Tensor | None = None
     """(B, *shape) what x should have been, where that is known."""
+    unknown: Tensor | None = None
+    """(B, *shape) true where a category has a level that was never seen: missing, to a model."""
 
     @property
     def whole(self) -> Batch:

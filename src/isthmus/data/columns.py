@@ -44,6 +44,8 @@ NAMES_ROWS, NAMES_SHARE = 20, 0.9
 """From so many different values on, a column in which this share of values differs is names."""
 LEAST_COVERED = 0.5
 """Levels that cover a smaller share of the rows than this say too little: the column is text."""
+UNKNOWN = -1.0
+"""In place of the number of a level that was never seen."""
 
 
 @dataclass(frozen=True)
@@ -177,7 +179,7 @@ def _learn_levels(cells: Any, native: str, weight: Floats | None) -> Column:
 
 
 def encode(column: Column, cells: Cells, name: str) -> Floats:
-    """The cells of a column as floats, NaN where missing or never seen.
+    """The cells of a column as floats, NaN where missing; ``UNKNOWN`` for levels never seen.
 
     Raises
     ------
@@ -238,7 +240,7 @@ def _as_seconds(column: Column, cells: Cells) -> Floats | None:
 
 def _as_levels(column: Column, cells: Cells) -> Floats | None:
     number = {level: float(i) for i, level in enumerate(column.levels)}
-    unseen = float(len(number)) if column.others else np.nan
+    unseen = float(len(number)) if column.others else UNKNOWN
     if not (isinstance(cells, np.ndarray) or is_number(cells.type)):
         if is_date(cells.type) and not is_date(arrow_type(column.type)):
             return None

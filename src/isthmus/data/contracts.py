@@ -34,6 +34,9 @@ class Modality(ABC):
     """Column names, where there are any."""
     scale: Array
     """How much of the user's unit one unit of x is; broadcasts against a row of x."""
+    holds: bool = False
+    """Set before ``fit``: whether numbers of a table are to be held at bounds where they are so far
+    from all others that these would look alike."""
 
     @classmethod
     def gather(cls, X: Any) -> Any:
@@ -85,7 +88,7 @@ class Modality(ABC):
         Batch
             x of shape (n, *shape), float32 and finite, 0 where a value is missing; weight of
             that shape (images: (n, 1, height, width)), 0 where missing and else 1, or None where
-            nothing is missing.
+            nothing is missing; unknown, where a category has a level that was not seen in ``fit``.
 
         Raises
         ------

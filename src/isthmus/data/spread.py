@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,9 @@ SPARSE_NOISE = 1e-6
 """The same where a variance is a difference of sums over cells that are mostly zero."""
 SKEWED, SKEW_ROWS = 1.0, 4096
 """Whole numbers more skewed than this, over so many of the rows, are counts."""
+FAR, FAR_ROWS = 1e3, 10_000
+"""Distances between the 10 % and the 90 % quantile, of so many of the rows, from which further away
+is no further where values are held."""
 
 
 @dataclass(frozen=True)
@@ -131,6 +134,45 @@ def measure(values: Array, weight: Floats | None, numbers: Mask) -> Spread:
     whole = _whole(values, known & (low >= 0))
     skewed = _skewed(values, whole & numbers & (_difference(high, low) > 1))
     return Spread(low, high, mean, scale, known, whole, skewed, shared)
+
+
+def within(values: Array, numbers: Mask) -> tuple[Floats, Floats]:
+    """(p,) the bounds at which to hold values, so that a few cannot make all others look alike.
+
+    Infinite for categories, and where nearly all values are one.
+    """
+    some = values[:: max(1, len(values) // FAR_ROWS)].astype(np.float64)
+    some[:, np.isnan(some).all(0)] = 0.0
+    low, high = np.nanquantile(some, [0.1, 0.9], axis=0)
+    with np.errstate(over="ignore"):
+        reach = FAR * (high - low)
+        free = ~numbers | (reach == 0)
+        return np.where(free, -np.inf, low - reach), np.where(free, np.inf, high + reach)
+
+
+def held(
+    found: Spread,
+    values: Array,
+    weight: Floats | None,
+    numbers: Mask,
+    bounds: tuple[Floats, Floats],
+) -> Spread:
+    """The spread of values held at bounds, of which ``found`` is the spread as they came."""
+    least, most = bounds
+    if (found.low >= least).all() and (found.high <= most).all():
+        return found
+    again = measure(np.clip(values, least, most), weight, numbers)
+    return replace(again, whole=found.whole, skewed=found.skewed)
+
+
+def bounds_of(arrays: Mapping[str, Array], n_columns: int) -> tuple[Floats, Floats] | None:
+    """The bounds that were saved, if any; ``ValueError`` where they are none."""
+    if "least" not in arrays:
+        return None
+    least, most = (np.array(arrays[name], dtype=float) for name in ("least", "most"))
+    if not least.shape == most.shape == (n_columns,) or not (least <= most).all():
+        raise ValueError("bounds that are none")
+    return least, most
 
 
 def measure_sparse(rows: Array, column: Array, values: Floats, shape: tuple[int, int]) -> Spread:

@@ -14,9 +14,9 @@ from isthmus.core.errors import ColumnsError, DataError, EmptyError, ModelFileEr
 from isthmus.core.sparse import SparseRows
 from isthmus.core.specs import Spec, spec
 from isthmus.core.types import Batch
-from isthmus.core.wording import counted, listed
-from isthmus.data.arrays import LARGEST, row_weights, scaled, unscaled, used_rows
-from isthmus.data.contracts import OF_LEVELS, SUPPORTS, Array, Floats, Modality, Support
+from isthmus.core.wording import listed
+from isthmus.data.arrays import row_weights, scaled, unscaled, used_rows
+from isthmus.data.contracts import OF_LEVELS, Array, Floats, Modality, Support
 from isthmus.data.frames import (
     OBJECTS,
     Sheet,
@@ -29,7 +29,8 @@ from isthmus.data.frames import (
     to_objects,
 )
 from isthmus.data.scipy_sparse import compressed, from_rows, is_sparse, spread_of, to_rows
-from isthmus.data.spread import Mask, Spread, measure
+from isthmus.data.spread import Mask, Spread, bounds_of, held, measure, within
+from isthmus.data.unusable import check_levels, check_size, check_support, infinite, too_far
 
 if TYPE_CHECKING:
     from isthmus.data.columns import Column
@@ -49,7 +50,8 @@ class Table(Modality):
 
     A category is the number of its level; dates and times are numbers of seconds. Text that
     differs in nearly every row, as names do, has no place in x: it comes back as missing. A
-    missing cell is 0 with weight 0, and so is a level that was not seen in ``fit``.
+    missing cell is 0 with weight 0, and so is a level that was not seen in ``fit``, of which the
+    batch knows.
     """
 
     kind = "table"
@@ -70,6 +72,8 @@ class Table(Modality):
         self.places: list[int] = []
         """Which columns have a place in x."""
         self.spread: Spread
+        self.bounds: tuple[Floats, Floats] | None = None
+        """At which values are held that lie beyond."""
         self._unit: Mask = np.zeros(0, dtype=bool)
         self._count: Mask = np.zeros(0, dtype=bool)
         self.offset: Floats = np.zeros(0)
@@ -84,7 +88,7 @@ class Table(Modality):
         self.suit(self._own_support())
 
     def _fit_sparse(self, rows: Any, weight: Array | None) -> None:
-        _check_size(*rows.shape)
+        check_size(*rows.shape)
         self.spread = spread_of(*used_rows(rows, weight))
         self.shape, self.places = (rows.shape[1],), list(range(rows.shape[1]))
         self.names = self.every_name = self.labels = self.columns = None
@@ -92,7 +96,7 @@ class Table(Modality):
         self.dtype = "float32" if rows.dtype in (np.float16, np.float32) else "float64"
 
     def _fit_sheet(self, sheet: Sheet, weight: Array | None) -> None:
-        _check_size(sheet.n_rows, sheet.n_columns)
+        check_size(sheet.n_rows, sheet.n_columns)
         self.every_name, self.labels = sheet.names, sheet.labels
         self.library = sheet.library or PLAIN
         self.dtype = "float32" if sheet.is_single else "float64"
@@ -101,9 +105,13 @@ class Table(Modality):
         self.shape = (len(self.places),)
         self.names = None if sheet.names is None else [sheet.names[j] for j in self.places]
         values, weight = used_rows(values, weight)
-        self.spread = measure(values, weight, self._levels == 0)
+        numbers = self._levels == 0
+        self.spread = measure(values, weight, numbers)
         if not (np.isfinite(self.spread.low).all() and np.isfinite(self.spread.high).all()):
-            raise DataError(self._infinite(values))
+            raise DataError(infinite(values, self._called))
+        if self.holds:
+            self.bounds = within(values, numbers)
+            self.spread = held(self.spread, values, weight, numbers, self.bounds)
         if not self.spread.known.any():
             raise EmptyError("every cell of the table is missing: there is nothing to learn from.")
 
@@ -122,6 +130,7 @@ class Table(Modality):
             if column.kind != "text":
                 values[:, len(self.places)] = encode(column, cells, sheet.called(j))
                 self.places.append(j)
+        self._set_apart(values[:, : len(self.places)])
         if not self.places:
             names = listed([sheet.called(j) for j in range(sheet.n_columns)])
             raise EmptyError(
@@ -137,26 +146,9 @@ class Table(Modality):
         each = (support,) * self.shape[0] if isinstance(support, str) else tuple(support)
         levels = self._levels
         support = each if support == OF_LEVELS else support
-        for j, (found, n) in enumerate(zip(each, levels, strict=False)):
-            if found == OF_LEVELS and not n:
-                raise DataError(
-                    f"{self._called(j)} holds numbers, which a likelihood of categories cannot "
-                    "explain. Pass them as text, or leave the likelihood to the data."
-                )
-            if found not in SUPPORTS and not n:
-                raise ValueError(f"support must be one of {', '.join(SUPPORTS)}, got {found!r}.")
-        if len(each) != self.shape[0]:
-            raise DataError(
-                f"the likelihood is one of {counted(len(each), 'column')}, the table has "
-                f"{self.shape[0]} that can be learned."
-            )
-        if isinstance(support, str) and levels.max(initial=0) > 2:
-            names = [self._called(int(j)) for j in np.flatnonzero(levels > 2)]
-            are = "is a category" if len(names) == 1 else "are categories"
-            raise DataError(
-                f"{listed(names)} {are}, which a likelihood of numbers cannot explain. Leave "
-                "the likelihood to the data, or take one for mixed columns."
-            )
+        check_support(each, levels, self._called)
+        if isinstance(support, str):
+            check_levels(levels, self._called)
         numbers = (levels == 0) | isinstance(support, str)
         wanted = np.array(each)
         self._unit, self._count = numbers & (wanted == "unit"), numbers & (wanted == "count")
@@ -192,6 +184,9 @@ class Table(Modality):
         values = self._values(sheet)
         if not len(values):
             raise EmptyError("the table has no rows. Pass at least one.")
+        unknown = self._set_apart(values)
+        if self.bounds is not None:
+            values = self._held(values, *self.bounds)
         all_unit = bool(self._unit.all())
         x = scaled(values, self.offset, self.scale, unit=all_unit)
         seen = None
@@ -200,13 +195,32 @@ class Table(Modality):
             filled = np.where(seen, values, self.offset)
             x = scaled(filled, self.offset, self.scale, unit=all_unit)
             if x is None:
-                raise DataError(self._too_far(filled))
+                raise DataError(too_far(filled, self.offset, self.scale, self._called))
         if self._unit.any() and not all_unit:
             x[:, self._unit] = np.clip(x[:, self._unit], 0, 1)
         if self._count.any():
             self._check_counts(x)
         weight = None if seen is None or seen.all() else torch.from_numpy(seen.astype(np.float32))
-        return Batch(torch.from_numpy(x), weight)
+        apart = None if unknown is None else torch.from_numpy(unknown)
+        return Batch(torch.from_numpy(x), weight, unknown=apart)
+
+    def _held(self, values: Array, least: Floats, most: Floats) -> Array:
+        if np.isinf(values).any():
+            raise DataError(infinite(values, self._called))
+        return np.clip(values, least, most)
+
+    def _set_apart(self, values: Array) -> Mask | None:
+        """Where levels are that were never seen, if there are any: in ``values`` they are missing
+        from then on.
+        """
+        levels = self._levels
+        if not levels.any():
+            return None
+        from isthmus.data.columns import UNKNOWN
+
+        unknown: Mask = np.ascontiguousarray((values == UNKNOWN) & (levels > 0))
+        values[unknown] = np.nan
+        return unknown if unknown.any() else None
 
     def _values(self, sheet: Sheet) -> Array:
         """The values with their columns as they were when the table was fitted."""
@@ -244,7 +258,7 @@ class Table(Modality):
         """Which values are there; all that are must be finite."""
         finite = np.isfinite(values)
         if np.isinf(values).any():
-            raise DataError(self._infinite(values))
+            raise DataError(infinite(values, self._called))
         seen: Mask = finite & self.spread.known
         return seen
 
@@ -260,7 +274,8 @@ class Table(Modality):
             raise EmptyError("the table has no rows. Pass at least one.")
         x = to_rows(rows, self.scale)
         if x is None:
-            raise DataError(self._too_far(abs(rows).tocsc().max(axis=0).toarray()))
+            largest = abs(rows).tocsc().max(axis=0).toarray()
+            raise DataError(too_far(largest, self.offset, self.scale, self._called))
         if self._count.any():
             self._check_counts(x.values.numpy(), x.col.numpy())
         if self._unit.any():
@@ -336,7 +351,10 @@ class Table(Modality):
             "columns": self._n_columns,
             "schema": None if self.columns is None else [c.to_json() for c in self.columns],
         }
-        return json, self.spread.arrays()
+        arrays = self.spread.arrays()
+        if self.bounds is not None:
+            arrays["least"], arrays["most"] = self.bounds
+        return json, arrays
 
     @classmethod
     def from_state(cls, json: Mapping[str, Any], arrays: Mapping[str, Array]) -> Table:
@@ -347,6 +365,7 @@ class Table(Modality):
             table.shape = (n,)
             shared = {"shared": True, "columns": False}[json["scaling"]]
             table.spread = Spread.from_arrays(arrays, shared, n)
+            table.bounds = bounds_of(arrays, n)
             support = json["support"]
             table.suit(support if isinstance(support, str) else tuple(support))
         except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
@@ -376,30 +395,3 @@ class Table(Modality):
     def _called(self, j: int) -> str:
         """What to call a column of x."""
         return called(self.places[j], self.every_name)
-
-    def _too_far(self, values: Array) -> str:
-        with np.errstate(over="ignore"):
-            far = abs((values - self.offset) / self.scale).max(0)
-        j = int(far.argmax())
-        return (
-            f"{self._called(j)} has values up to {abs(values[:, j]).max():.3g}, more than "
-            f"{LARGEST:.0e} times as far from its mean as those it was fitted on. Check its units."
-        )
-
-    def _infinite(self, values: Array) -> str:
-        """Which columns hold infinite values, and how many of them."""
-        infinite = np.isinf(values).sum(0)
-        found = [
-            f"{self._called(int(j))} has {counted(int(infinite[j]), 'infinite value')}"
-            for j in np.flatnonzero(infinite)
-        ]
-        return (
-            f"{listed(found, joint='; ')}. Leave them empty, as missing, or drop those rows or "
-            "columns."
-        )
-
-
-def _check_size(n_rows: int, n_columns: int) -> None:
-    if not (n_rows and n_columns):
-        what = "columns" if n_rows else "rows"
-        raise EmptyError(f"the table has no {what}. Pass at least one row and one column.")

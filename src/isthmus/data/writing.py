@@ -23,8 +23,9 @@ def check_output(path: str | Path, kind: str = "table") -> None:
     Parameters
     ----------
     path : str or Path
-    kind : "table" or "images"
-        What will be written; images go into a new folder, a name without an ending.
+    kind : "table", "words" or "images"
+        What will be written: tables with words are not for NumPy's files; images go into a new
+        folder, a name without an ending.
 
     Raises
     ------
@@ -33,17 +34,17 @@ def check_output(path: str | Path, kind: str = "table") -> None:
     """
     path = Path(path)
     try:
-        _check_output(path, kind == "images")
+        _check_output(path, kind == "images", kind == "words")
     except OSError as error:
         raise DataError(f"cannot write {path}: {error.strerror}.") from error
 
 
-def _check_output(path: Path, images: bool) -> None:
+def _check_output(path: Path, images: bool, has_words: bool) -> None:
     ending = path.suffix.lower()
-    known = ARRAY_ENDINGS if images else TABLE_ENDINGS + ARRAY_ENDINGS
+    known = ARRAY_ENDINGS if images else TABLE_ENDINGS + (() if has_words else ARRAY_ENDINGS)
     to_folder = images and (not ending or path.is_dir())
     if not to_folder and ending not in known:
-        what = "images" if images else "a table"
+        what = "images" if images else "a table with words" if has_words else "a table"
         where = f"'{ending}' files" if ending else f"{path}, which has no ending"
         folder = ", or a folder (a name without an ending)" if images else ""
         raise DataError(

@@ -50,7 +50,7 @@ def columns(names: Sequence[str], ours: ArrayLike, plain: ArrayLike) -> Figure:
     return drawing
 
 
-def shortened(name: str) -> str:
-    """A name that fits beside an axis, on one line."""
+def shortened(name: str, longest: int = LONGEST_NAME) -> str:
+    """A name on one line; unless told otherwise, one that fits beside an axis."""
     line = " ".join(str(name).split())
-    return line if len(line) <= LONGEST_NAME else line[: LONGEST_NAME - 1] + "…"
+    return line if len(line) <= longest else line[: longest - 1] + "…"

@@ -203,12 +203,14 @@ class Autoencoder(Fitted):
         sample_weight: Any = None,
         views_of: Callable[[int], Sequence[View]] | None = None,
     ) -> Self:
-        """As ``fit``; with views of so many rows, one for each member, rows stay as they came."""
+        """As ``fit``; with views of so many rows, one for each member, rows stay as they came, and
+        numbers far from all others are held.
+        """
         began = time.monotonic()
         settings = parameters.settings_of(self)
         share = parameters.validation_share(self.validation)
         kind, recipe, batch, models, plain = prepare(
-            self, X, sample_weight, settings.seed, once=views_of is None
+            self, X, sample_weight, settings.seed, once=views_of is None, holds=views_of is not None
         )
         data, held = checks.split(batch, share if recipe.phases else 0.0, settings.seed)
         with progress_bar(self.verbose) as show:

@@ -14,18 +14,17 @@ from sklearn.base import BaseEstimator, OutlierMixin
 
 from isthmus.baselines.neighbours import CLOSE
 from isthmus.core import ranges
-from isthmus.core.errors import AbilityError, DataError, NotFittedError, SpecError
+from isthmus.core.errors import AbilityError, NotFittedError, SpecError
 from isthmus.core.specs import spec
 from isthmus.core.types import Batch
-from isthmus.core.wording import counted
 from isthmus.ensemble import Ensemble
 from isthmus.tasks import parameters
 from isthmus.tasks.autoencoder import Autoencoder
 from isthmus.tasks.calibration import Tail, in_shares, selected
-from isthmus.tasks.reasons import Reason, reasons
+from isthmus.tasks.reasons import Reason, blamed, reasons
 from isthmus.tasks.references import Looked, References, owners
 from isthmus.tasks.strangeness import STRANGER, Strangeness
-from isthmus.tasks.trimming import FEWEST_ROWS, SEVERAL, TRIMMED, ordinary
+from isthmus.tasks.trimming import SEVERAL, TRIMMED, check_rows, ordinary
 from isthmus.training.views import NOBODY, View, cut, leaving_out
 
 Array = NDArray[Any]
@@ -60,6 +59,8 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         Of training: seconds, or "90s", "2min".
     random_state : int, RandomState or None
     device : str
+    resume : str or Path, optional
+        A file in which training keeps its state; where it is there already, training goes on.
     verbose : bool
 
     Attributes
@@ -94,6 +95,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         max_time: float | str | None = None,
         random_state: int | np.random.RandomState | None = 0,
         device: str = "auto",
+        resume: str | Path | None = None,
         verbose: bool = False,
     ) -> None:
         self.model = model
@@ -103,6 +105,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         self.max_time = max_time
         self.random_state = random_state
         self.device = device
+        self.resume = resume
         self.verbose = verbose
 
     def fit(self, X: Any, y: Any = None) -> Self:
@@ -111,7 +114,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         Parameters
         ----------
         X : array-like, sparse matrix or DataFrame of shape (n_samples, n_features)
-            Ordinary rows, at least four; or with ``contamination`` some that are not.
+            Ordinary rows, at least eight; or with ``contamination`` some that are not.
         y : ignored
 
         Returns
@@ -151,9 +154,9 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         return self
 
     def _check(self) -> None:
-        rate("false_alarms", self.false_alarms)
+        parameters.rate("false_alarms", self.false_alarms)
         if self.contamination is not None and self.contamination != "auto":
-            rate("contamination", self.contamination)
+            parameters.rate("contamination", self.contamination)
         if self.model is not None and not isinstance(self.model, (Autoencoder, str, Path)):
             raise SpecError(
                 f"model must be a fitted Autoencoder or the folder of one, got {self.model!r}."
@@ -177,6 +180,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
             max_time=self.max_time,
             random_state=seed,
             device=self.device,
+            resume=self.resume,
             verbose=self.verbose,
         )._fit(X, views_of=views)
 
@@ -303,7 +307,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         -------
         array of bool of shape (n_samples,)
         """
-        return selected(self.pvalues(X), rate("fdr", fdr, most=1.0))
+        return selected(self.pvalues(X), parameters.rate("fdr", fdr, most=1.0))
 
     def explain_scores(self, X: Any) -> Array:
         """How much of the strangeness of a row is each column's.
@@ -314,17 +318,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
             By how many nats a row would be less strange, were the column not looked at; 0 for
             columns that have no place in the model.
         """
-        batch = self._batch(X)
-        kind: Any = self.model_.kind_
-        owner = self._owners()
-        groups = [np.flatnonzero(owner == j) for j in range(len(kind.places))]
-        blame = np.zeros((len(batch.x), self.n_features_in_))
-        for part, looked in self.references_.look(batch):
-            own = self._compared(looked.rows)
-            for i, row in enumerate(looked.rows.astype(np.float64)):
-                told = self.strangeness_.without(row, int(own[i]), groups)
-                blame[part.start + i, kind.places] = told
-        return blame
+        return blamed(self, self._batch(X))
 
     def reasons(self, X: Any, most: int = 3) -> list[list[Reason]]:
         """Why rows are strange: the columns to blame, beside what they are in rows like these.
@@ -357,18 +351,14 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
             Itself. It compares with 4,096 rows at most: of more, a part is drawn.
         """
         batch = self._batch(X)
-        found = [looked for _, looked in self.references_.look(batch)]
-        rows = np.concatenate([looked.rows for looked in found])
+        rows, rebuilt = self.references_.whole(batch)
         new = self.references_.numbers(rows) == STRANGER
         if self.contamination is not None:
             new &= -self._strange(batch) >= self.offset_
-        rebuilt = np.concatenate([looked.rebuilt for looked in found], axis=1)
         seed = parameters.seed_of(self.random_state)
         draws = np.random.default_rng([seed, len(self.references_.folds), len(rows)])
-        references = self.references_.with_more(Looked(rows[new], rebuilt[:, new]), draws)
-        most = min(len(references.folds), MOST_REFERENCES)
-        few = np.sort(draws.permutation(len(references.folds))[:most])
-        self._learn(references.kept(few), seed)
+        more = Looked(rows[new], rebuilt[:, new])
+        self._learn(self.references_.with_more(more, MOST_REFERENCES, draws), seed)
         return self
 
     def save(self, path: str | Path) -> str:
@@ -402,20 +392,6 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         tags.input_tags.sparse = True
         tags.input_tags.categorical = True
         return tags
-
-
-def rate(name: str, value: Any, most: float = 0.5) -> float:
-    """The value, if it is a share above 0 that is possible."""
-    found = ranges.number(value, name)
-    if not 0 < found <= most:
-        raise SpecError(f"{name} must be above 0 and at most {most}, got {value!r}.")
-    return found
-
-
-def check_rows(n: int) -> None:
-    """Refuse too few rows to set a part of them apart."""
-    if n < FEWEST_ROWS:
-        raise DataError(f"found {counted(n, 'row')}, but a detector needs at least {FEWEST_ROWS}.")
 
 
 def members_of(model: Autoencoder) -> int:

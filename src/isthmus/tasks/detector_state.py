@@ -16,12 +16,10 @@ from isthmus.tasks.autoencoder import Autoencoder
 from isthmus.tasks.detect import AnomalyDetector, members_of
 from isthmus.tasks.references import Looked, References
 from isthmus.tasks.strangeness import Strangeness
-from isthmus.tasks.trimming import SEVERAL
+from isthmus.tasks.trimming import FEWEST_KEPT, FEWEST_ROWS, SEVERAL
 
 PARAMETERS = ("false_alarms", "contamination", "epochs", "max_time", "random_state", "device")
 SCALES = {"standard", "range", "spread", "normal"}
-FEWEST = 4
-"""References."""
 
 
 def to_saved(detector: AnomalyDetector) -> tuple[dict[str, Any], dict[str, Tensor]]:
@@ -104,7 +102,7 @@ def check(model: Autoencoder, arrays: Mapping[str, Any], weights: Mapping[str, A
         if found.dtype != kind or found.shape != shape or not np.isfinite(found).all():
             raise ModelFileError(f"the {name} of the detector do not fit its model.")
     folds = arrays["folds"]
-    few = arrays["kept"].sum() < FEWEST
+    few = r < FEWEST_ROWS or arrays["kept"].sum() < FEWEST_KEPT
     if k != max(2, members_of(model)) or few or not ((folds >= 0) & (folds < k)).all():
         raise ModelFileError("the members of the detector do not fit its references.")
     if (

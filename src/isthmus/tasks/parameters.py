@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from isthmus.core.errors import SpecError
-from isthmus.core.ranges import positive, positive_int
+from isthmus.core.ranges import number, positive, positive_int
 from isthmus.core.recipe import Recipe
 from isthmus.core.specs import Registry, Spec
 from isthmus.parts import CODES, CORRUPTIONS, LIKELIHOODS, NETWORKS, PENALTIES, PRIORS
@@ -40,6 +40,14 @@ def seconds(value: Any) -> float | None:
         raise SpecError(
             f"max_time must be seconds, or like '90s', '2min', '1h', got {value!r}."
         ) from None
+
+
+def rate(name: str, value: Any, most: float = 0.5) -> float:
+    """The value, if it is a share above 0 that is possible."""
+    found = number(value, name)
+    if not 0 < found <= most:
+        raise SpecError(f"{name} must be above 0 and at most {most}, got {value!r}.")
+    return found
 
 
 def seed_of(random_state: Any) -> int:

@@ -44,11 +44,18 @@ class Prepared(NamedTuple):
 
 
 def prepare(
-    estimator: Autoencoder, X: Any, sample_weight: Any, seed: int, *, once: bool = True
+    estimator: Autoencoder,
+    X: Any,
+    sample_weight: Any,
+    seed: int,
+    *,
+    once: bool = True,
+    holds: bool = False,
 ) -> Prepared:
     """Learn the schema of X, choose what the recipe left open, build the model.
 
-    Rows that are equal are there ``once``, unless they shall stay as they are given.
+    Rows that are equal are there ``once``, unless they shall stay as they are given; numbers far
+    from all others stay so, unless the data ``holds`` them at bounds.
 
     Raises
     ------
@@ -62,6 +69,7 @@ def prepare(
         used = np.flatnonzero(weight)
         checks.check_rows(len(used))
         X, weight = _safe_indexing(X, used), weight[used] / weight[used].mean()
+    kind.holds = holds
     kind.fit(X, weight)
     apart = [name for name, what in kind.columns_described() or () if what == "text"]
     if apart:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime, time, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from isthmus.core.types import Batch
 from isthmus.data.frames import as_sheet
 from isthmus.data.scipy_sparse import is_sparse
 from isthmus.tasks.references import owners
@@ -20,6 +22,13 @@ AROUND = 20
 """References like a row but for one column, of which that column is told."""
 LEAST_SHARE = 0.05
 """Of the blame of a row, that makes a column worth naming."""
+WHOLE, LONG = 1e3, 1e6
+"""Numbers between these are told without a fraction, and larger ones by their power of ten."""
+MINUTE, DAY = 60, 86_400
+PRECISION = 2e-7
+"""Of single precision, in which rows are kept."""
+MOSTLY = 0.5
+"""Share of midnights from which a column is one of days: what fills its gaps may be none."""
 
 
 class Reason(NamedTuple):
@@ -37,13 +46,24 @@ class Reason(NamedTuple):
     def __str__(self) -> str:
         if self.value is None:
             return f"{self.column} missing, expected {shown(self.expected)}"
-        spread = "" if self.spread is None else f" ± {shown(self.spread, 2)}"
+        spread = "" if self.spread is None else f" ± {shown(float(f'{self.spread:.2g}'))}"
         return f"{self.column} {shown(self.value)}, expected {shown(self.expected)}{spread}"
 
 
-def shown(value: Any, digits: int = 4) -> str:
-    """A value in a sentence."""
-    return f"{value:.{digits}g}" if isinstance(value, float) else str(value)
+def shown(value: Any) -> str:
+    """A value in a sentence: a number to four digits or to the whole number, a time to the second,
+    midnight as the day.
+    """
+    if isinstance(value, float):
+        return f"{value:.0f}" if WHOLE <= abs(value) < LONG else f"{value:.4g}"
+    if isinstance(value, datetime):
+        return str(value.date()) if value.time() == time() else value.isoformat(" ", "seconds")
+    if isinstance(value, time):
+        return value.isoformat("seconds")
+    if isinstance(value, timedelta):
+        seconds = value.total_seconds()
+        return f"{seconds:.4g} s" if abs(seconds) < MINUTE else str(timedelta(0, round(seconds)))
+    return str(value)
 
 
 def reasons(detector: AnomalyDetector, X: Any, most: int = 3) -> list[list[Reason]]:
@@ -65,7 +85,7 @@ def reasons(detector: AnomalyDetector, X: Any, most: int = 3) -> list[list[Reaso
     blame = detector.explain_scores(X)[:, kind.places]
     batch = detector._batch(X)
     references = detector.references_
-    rows = np.concatenate([looked.rows for _, looked in references.look(batch)])
+    rows = references.whole(batch).rows
     own = detector._compared(rows)
     asked = [(i, j) for i in range(len(rows)) for j in worst(blame[i], most)]
     if not asked:
@@ -74,16 +94,31 @@ def reasons(detector: AnomalyDetector, X: Any, most: int = 3) -> list[list[Reaso
     middle = np.stack([near.mean(0) for near in around]).astype(np.float32)
     apart = np.stack([near.std(0) for near in around]).astype(np.float32)
     expected, above = table(detector, middle), table(detector, middle + apart)
-    values = written(X, kind)
+    values, days = written(X, kind), of_days(detector)
     names = [name for name, _ in kind.columns_described()]
     found: list[list[Reason]] = [[] for _ in rows]
     for at, (i, j) in enumerate(asked):
         usual, more = expected[j][at], above[j][at]
+        usual = nearest_day(usual) if j in days else usual
         spread = more - usual if isinstance(usual, float) else None
         name, value = names[kind.places[j]], values[j][i]
         value = None if value is None or value != value else value
         found[i].append(Reason(name, value, usual, spread, float(blame[i, j])))
     return found
+
+
+def blamed(detector: AnomalyDetector, batch: Batch) -> NDArray[np.float64]:
+    """(n, n_features_in) how much of the strangeness of each row is each column's."""
+    kind: Any = detector.model_.kind_
+    owner = owners(detector.model_.model_.likelihood, len(kind.places))
+    groups = [np.flatnonzero(owner == j) for j in range(len(kind.places))]
+    blame = np.zeros((len(batch.x), detector.n_features_in_))
+    for part, looked in detector.references_.look(batch):
+        own = detector._compared(looked.rows)
+        for i, row in enumerate(looked.rows.astype(np.float64)):
+            told = detector.strangeness_.without(row, int(own[i]), groups)
+            blame[part.start + i, kind.places] = told
+    return blame
 
 
 def worst(blame: NDArray[np.float64], most: int) -> list[int]:
@@ -119,6 +154,28 @@ def table(detector: AnomalyDetector, embedded: NDArray[np.float32]) -> list[list
         return [[float(value) for value in column] for column in restored.T]
     sheet = as_sheet(restored)
     return [listed(sheet.cells(j)) for j in kind.places]  # type: ignore[attr-defined]
+
+
+def of_days(detector: AnomalyDetector) -> set[int]:
+    """The columns with a place in x that hold days, which are instants at midnight."""
+    model, kind = detector.model_.model_, detector.model_.kind_
+    described = kind.columns_described() or []
+    dates = [i for i, j in enumerate(kind.places) if described[j][1] == "date"]  # type: ignore[attr-defined]
+    if not dates:
+        return set()
+    known = torch.from_numpy(detector.references_.looked.rows[detector.kept_])
+    x = model.likelihood.unembed(known).flatten(1).numpy().astype(np.float64)[:, dates]
+    seconds = x * kind.scale[dates] + kind.offset[dates]  # type: ignore[attr-defined]
+    away = np.abs(seconds - DAY * np.rint(seconds / DAY))
+    midnight = away <= np.minimum(PRECISION * kind.scale[dates] * (1 + np.abs(x)), DAY / 8)
+    return {dates[i] for i in np.flatnonzero(midnight.mean(0) > MOSTLY)}
+
+
+def nearest_day(value: Any) -> Any:
+    """The midnight nearest to an instant."""
+    if not isinstance(value, datetime):
+        return value
+    return datetime.combine((value + timedelta(hours=12)).date(), time(), value.tzinfo)
 
 
 def written(X: Any, kind: Any) -> list[list[Any]]:

@@ -26,7 +26,9 @@ class Looked(NamedTuple):
     """Rows as they are compared."""
 
     rows: Array
-    """(n, d), in a gap what the members expect."""
+    """(n, d), in a gap what the members expect; a level never seen is as far from each that was as
+    those are from each other.
+    """
     rebuilt: Array
     """(k, n, d) as each member gives them back."""
 
@@ -60,13 +62,20 @@ class References:
         few = Looked(rows[numbers], rebuilt[:, numbers])
         return References(self.model, few, self.folds[numbers])
 
-    def with_more(self, more: Looked, draws: np.random.Generator) -> References:
-        """These and others, which no member has seen."""
+    def with_more(self, more: Looked, most: int, draws: np.random.Generator) -> References:
+        """These and others, which no member has seen; of more than ``most`` a part is drawn."""
         rows = np.concatenate([self.looked.rows, more.rows])
         rebuilt = np.concatenate([self.looked.rebuilt, more.rebuilt], axis=1)
         folds = draws.integers(len(rebuilt), size=len(more.rows))
         folds = np.concatenate([self.folds, folds])
-        return References(self.model, Looked(rows, rebuilt), folds)
+        few = np.sort(draws.permutation(len(folds))[:most])
+        return References(self.model, Looked(rows, rebuilt), folds).kept(few)
+
+    def whole(self, batch: Batch) -> Looked:
+        """All rows of a batch at once."""
+        found = [looked for _, looked in self.look(batch)]
+        rows = np.concatenate([looked.rows for looked in found])
+        return Looked(rows, np.concatenate([looked.rebuilt for looked in found], axis=1))
 
     def look(self, batch: Batch) -> Iterator[tuple[slice, Looked]]:
         """All rows of a batch, a part at a time."""
@@ -88,7 +97,22 @@ def look(model: Model | Ensemble, batch: Batch) -> Looked:
     models = model.models if isinstance(model, Ensemble) else [model]
     parts = [embedded(model.likelihood, answers.rebuild(one, batch)) for one in models]
     rebuilt = np.stack(parts * (2 if len(parts) == 1 else 1))
-    return Looked(np.where(there, rows, rebuilt.mean(0)), rebuilt)
+    rows = np.where(there, rows, rebuilt.mean(0))
+    if batch.unknown is not None:
+        rows = np.where(*like_no_level(model.likelihood, batch.unknown), rows)
+    return Looked(rows, rebuilt)
+
+
+def like_no_level(likelihood: Likelihood, unknown: Tensor) -> tuple[NDArray[np.bool_], Array]:
+    """(n, d) the places of categories whose level was never seen, and (d,) what is put there.
+
+    Of L levels, each 1 in its own place, the point with c in all places, L c^2 - 2 c = 1, is as
+    far from each as two are from each other: the square root of 2.
+    """
+    owner = owners(likelihood, unknown.shape[1])
+    levels = np.bincount(owner)[owner]
+    between = ((1 - np.sqrt(1 + levels)) / levels).astype(np.float32)
+    return embedded(likelihood, unknown.float(), weight=True) > 0, between
 
 
 def shown(likelihood: Likelihood, batch: Batch) -> tuple[Array, NDArray[np.bool_]]:

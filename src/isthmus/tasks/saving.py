@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import math
-import platform
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -26,6 +25,7 @@ from isthmus.ensemble import Ensemble, describe
 from isthmus.model import Model
 from isthmus.tasks import validation as checks
 from isthmus.tasks.autoencoder import Autoencoder
+from isthmus.tasks.card import alarms_told, card
 from isthmus.training.directory import (
     as_tensors,
     first_line,
@@ -73,10 +73,13 @@ def save(
     tensors = {f"model.{name}": t for name, t in estimator.model_.state_dict().items()}
     tensors |= as_tensors(arrays, "data.")
     tensors |= {f"plain.{name}": t for name, t in estimator.plain_.tensors().items()}
+    alarms = None
     if detector is not None:
-        config["detector"] = strict(detector[0])
+        told: dict[str, Any] = strict(detector[0])
+        config["detector"] = told
         tensors |= {f"detector.{name}": t for name, t in detector[1].items()}
-    return save_directory(path, config, tensors, lambda identity: card(estimator, identity))
+        alarms = alarms_told(told, detector[1])
+    return save_directory(path, config, tensors, lambda identity: card(estimator, identity, alarms))
 
 
 def load(
@@ -284,62 +287,3 @@ def _revived(parameters: Mapping[str, Any]) -> dict[str, Any]:
 def _names(estimator: Autoencoder) -> list[str] | None:
     names = getattr(estimator, "feature_names_in_", None)
     return None if names is None else [str(name) for name in names]
-
-
-def card(estimator: Autoencoder, identity: str) -> str:
-    """The model card: what the model is, and how it compares with the plain method."""
-    shape = " x ".join(str(side) for side in estimator.model_.shape)
-    facts = describe(estimator.model_)
-    return f"""---
-library_name: isthmus
-tags: [autoencoder, {estimator.kind_.kind}]
----
-# Autoencoder
-
-{shape} values a row, a code of {estimator.latent_dim_}, {facts["parameters"]:,} parameters.
-
-## How it compares
-
-{_comparison(estimator)}
-
-## Use
-
-```python
-from isthmus import load
-
-model = load("path/to/this/folder")
-codes = model.transform(X)
-```
-
-## Identity
-
-`{identity}` (SHA-256), isthmus {isthmus.__version__}, Python {platform.python_version()},
-PyTorch {torch.__version__}.
-"""
-
-
-def _comparison(estimator: Autoencoder) -> str:
-    found = estimator.validation_
-    if not estimator.recipe_.phases:
-        return "It is PCA, the plain method: nothing was trained."
-    if not estimator.history_:
-        return "Training came to nothing, so the start was kept."
-    if not found:
-        return "No rows were held out for validation, so nothing is known of how it compares."
-    plain, ours = found["start"], found["trained"]
-    before = "PCA, the plain method" if estimator.model_.starts_plain else "at the start"
-    shown = ", with noise or gaps added" if found.get("corrupted") else ""
-    table = (
-        f"| on the rows held out{shown} | {found['measure']} per value |\n|---|---|\n"
-        f"| {before} | {plain:.5g} |\n| after training | {ours:.5g} |\n"
-    )
-    if estimator.kept_ == "start":
-        if not estimator.model_.starts_plain:
-            return table + "\nTraining did not beat the start, so the start was kept."
-        return table + "\nTraining did not beat PCA, so PCA is what this model is."
-    if found["measure"] == "nats" or not estimator.model_.starts_plain or not 0 < ours < plain:
-        return table
-    return (
-        table + f"\nTraining lowered the squared error of PCA by {1 - ours / plain:.0%} there"
-        f"{shown}. The same rows chose the weights: `isthmus evaluate` on new ones says more."
-    )

@@ -5,19 +5,28 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from isthmus.core.errors import DataError
+from isthmus.core.wording import counted
 from isthmus.tasks.strangeness import Strangeness
 
 Array = NDArray[np.float64]
 TRIMMED = 0.3
 """Share of the rows that is left out, at least: anomalies among the rest cost more than ordinary
 rows that are missed."""
-FEWEST_ROWS = 4
+FEWEST_ROWS, FEWEST_KEPT = 8, 4
+"""Of fewer rows false alarms are far more than was asked for."""
 JUDGES = 1000
 """Rows that all are compared with at first, where a crowd of neighbours is asked for."""
 CROWD = 5
 """Neighbours more than anomalies are: so many are not to be found among anomalies alone."""
 SEVERAL = (5, 20)
 """Neighbours where anomalies may be left in twos and threes."""
+
+
+def check_rows(n: int) -> None:
+    """Refuse too few rows to learn what is ordinary."""
+    if n < FEWEST_ROWS:
+        raise DataError(f"found {counted(n, 'row')}, but a detector needs at least {FEWEST_ROWS}.")
 
 
 def ordinary(
@@ -37,7 +46,7 @@ def ordinary(
     seed : int
     """
     n = len(rows)
-    most = max(FEWEST_ROWS, round((1 - max(contamination, TRIMMED)) * n))
+    most = max(FEWEST_KEPT, round((1 - max(contamination, TRIMMED)) * n))
     few = np.zeros(n, bool)
     few[np.random.default_rng(seed).permutation(n)[:JUDGES]] = True
     crowd = min(few.sum() - 1, CROWD + round(contamination * few.sum()))

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from isthmus.apps.cli import options
-from isthmus.apps.cli.speech import give, say
+from isthmus.apps.cli.partial import drop, say_interrupted
+from isthmus.apps.cli.speech import give
 from isthmus.apps.cli.verbs import INTERRUPTED
 from isthmus.core.wording import counted
 
@@ -28,6 +29,7 @@ TAKEN = (
     "false_alarms",
     "contamination",
     "labels",
+    "resume",
     "quiet",
     "as_json",
 )
@@ -58,7 +60,18 @@ def anomalies(text: str | None) -> float | str | None:
 def detect(
     model: options.Model,
     data: options.Data,
-    out: options.Out,
+    out: Annotated[
+        Path,
+        typer.Option(
+            "-o",
+            "--out",
+            metavar="OUT",
+            help=(
+                "Where to write; the ending chooses the format (csv, tsv, parquet, arrow, feather)."
+            ),
+            show_default=False,
+        ),
+    ],
     false_alarms: Annotated[
         str | None,
         typer.Option(
@@ -95,7 +108,7 @@ def detect(
     rate, discovered = share(false_alarms, "--false-alarms"), share(fdr, "--fdr")
     if rate is not None and discovered is not None:
         raise typer.BadParameter("give --false-alarms or --fdr, not both.", param_hint="--fdr")
-    check_out(out)
+    check_out(out, "words")
     detector = detector_at(model)
     rows = read_rows(data, labels, of=detector.model_)
     scores = detector.score_samples(rows.X)
@@ -135,9 +148,16 @@ def fit_detector(
     labels: list[str] | None,
     quiet: bool,
     as_json: bool,
+    *,
+    partial: Path,
+    resume: bool | None,
+    words: list[str],
 ) -> None:
-    """What ``fit --for detect`` does."""
+    """What ``fit --for detect`` does, at the ``words`` of the user; ``partial`` is where its
+    training is kept.
+    """
     from isthmus.apps.cli.rows import read_rows, say_read
+    from isthmus.core.errors import AbilityError
     from isthmus.tasks.detect import AnomalyDetector
 
     detector = AnomalyDetector(
@@ -146,6 +166,7 @@ def fit_detector(
         max_time=max_time,
         random_state=seed,
         device=device,
+        resume=partial,
         verbose=not quiet,
     )
     if false_alarms is not None:
@@ -154,14 +175,20 @@ def fit_detector(
         rows = read_rows(data, labels)
         if not quiet:
             say_read(data, rows)
+        if not resume:
+            drop(partial)
         detector.fit(rows.X)
+        identity = detector.save(out)
     except KeyboardInterrupt:
-        say("interrupted; nothing was saved.")
+        say_interrupted(partial, words)
         raise typer.Exit(INTERRUPTED) from None
-    identity = detector.save(out)
+    except AbilityError:
+        drop(partial)  # to go on would lead no further
+        raise
+    drop(partial)
     known, n = int(detector.kept_.sum()), len(rows)
     by = ", ".join(f"{name} {weight:.0%}" for name, weight in detector.weights_.items())
-    words = (
+    told = (
         f"{out}: a detector by {counted(known, 'row')} of {n:,}, with "
         f"{detector.false_alarms:.3g} of ordinary rows as false alarms. Scales by weight: {by}"
     )
@@ -174,7 +201,7 @@ def fit_detector(
         "contamination": detector.contamination,
         "weights": detector.weights_,
     }
-    give(result, words, as_json)
+    give(result, told, as_json)
 
 
 def detector_at(path: Path) -> AnomalyDetector:

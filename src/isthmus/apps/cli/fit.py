@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import glob
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,8 +10,9 @@ import typer
 from isthmus.apps.cli import options
 from isthmus.apps.cli.detect import anomalies, check_no_more, fit_detector, share
 from isthmus.apps.cli.outcome import left_out, outcome
+from isthmus.apps.cli.partial import check_partial, drop, say_interrupted
 from isthmus.apps.cli.parts import number_or, part
-from isthmus.apps.cli.speech import give, say
+from isthmus.apps.cli.speech import give
 from isthmus.apps.cli.verbs import INTERRUPTED
 from isthmus.core.wording import counted
 
@@ -181,14 +180,18 @@ def fit(
     """
     _check_job(job)
     _check_model_place(out)
+    partial, words = out.with_name(f"{out.name}.partial"), ctx.obj or []
     if job == "detect":
         rates = share(false_alarms, "--false-alarms"), anomalies(contamination)
         check_no_more(ctx)
-        fit_detector(data, out, *rates, epochs, max_time, seed, device, labels, quiet, as_json)
+        check_partial(partial, resume)
+        fit_detector(
+            data, out, *rates, epochs, max_time, seed, device, labels, quiet, as_json,
+            partial=partial, resume=resume, words=words,
+        )  # fmt: skip
         return
     _only_for_detect(false_alarms, contamination)
-    partial = out.with_name(f"{out.name}.partial")
-    _check_partial(partial, resume)
+    check_partial(partial, resume)
     try:
         from isthmus.apps.cli.rows import read_rows, say_read
         from isthmus.tasks.autoencoder import Autoencoder
@@ -227,13 +230,13 @@ def fit(
         if not quiet:
             say_read(data, rows)
         if not resume:
-            _drop(partial)
+            drop(partial)
         model.fit(rows.X)
         identity = model.save(out)
     except KeyboardInterrupt:
-        _say_interrupted(partial, ctx.obj or [])
+        say_interrupted(partial, words)
         raise typer.Exit(INTERRUPTED) from None
-    _drop(partial)
+    drop(partial)
     give(fitted(model, out, identity, len(rows)), f"{out}: {_said(model)}", as_json)
 
 
@@ -259,47 +262,6 @@ def _check_model_place(out: Path) -> None:
             f"'{out}' exists and is not a saved model. Choose another name, or remove it.",
             param_hint="-o",
         )
-
-
-def _check_partial(partial: Path, resume: bool | None) -> None:
-    if not _states(partial):
-        if resume:
-            say(f"there is no '{partial}' to go on with; starting anew")
-        return
-    if resume is None:
-        raise typer.BadParameter(
-            f"{_named(partial)} holds a training that was interrupted. "
-            "Go on with it: --resume. Or drop it: --no-resume.",
-            param_hint="-o",
-        )
-
-
-def _states(partial: Path) -> list[Path]:
-    """The states of an interrupted training: one, or one for each of several models."""
-    each = partial.parent.glob(f"{glob.escape(partial.name)}.*")
-    return [path for path in (partial, *each) if path.is_file() and _is_state(path, partial)]
-
-
-def _is_state(path: Path, partial: Path) -> bool:
-    return path == partial or path.name.removeprefix(f"{partial.name}.").isdecimal()
-
-
-def _named(partial: Path) -> str:
-    return " and ".join(f"'{state}'" for state in sorted(_states(partial)))
-
-
-def _drop(partial: Path) -> None:
-    for state in _states(partial):
-        state.unlink(missing_ok=True)
-
-
-def _say_interrupted(partial: Path, words: list[str]) -> None:
-    if not _states(partial):
-        say("interrupted before training began; nothing is kept")
-        return
-    again = [word for word in words if word not in ("--resume", "--no-resume")]
-    say(f"interrupted; the training so far is kept in {_named(partial)}. Go on with:")
-    say(f"  {shlex.join(['isthmus', *again, '--resume'])}")
 
 
 def fitted(model: Autoencoder, out: Path, identity: str, n: int) -> dict[str, Any]:

@@ -67,13 +67,16 @@ def report(
         list[str] | None,
         typer.Option(
             metavar="COLUMN",
-            help="A column that the model does not see; it colours the map.",
+            help=(
+                "A column that the model does not see; it colours the map. Of a detector, which "
+                "rows are anomalies: 1 or true."
+            ),
             show_default=False,
         ),
     ] = None,
     as_json: options.Json = False,
 ) -> None:
-    """Write a page on how MODEL does on DATA.
+    """Write a page on how MODEL does on DATA; of a detector, on its alarms and their reasons.
 
     It is one HTML file that needs nothing else and can be sent as it is.
     """
@@ -82,23 +85,25 @@ def report(
     if out.is_dir():
         raise typer.BadParameter(f"'{out}' is a folder. Give another name.", param_hint="-o")
     from isthmus.apps.cli.rows import read_rows
+    from isthmus.apps.report.alarm_context import AlarmContext
     from isthmus.apps.report.context import Context
-    from isthmus.apps.report.page import page, write_page
+    from isthmus.apps.report.page import Subject, page, write_page
     from isthmus.core.errors import DataError
-    from isthmus.tasks.saving import load_autoencoder as load
+    from isthmus.tasks.detect import AnomalyDetector
+    from isthmus.tasks.saving import load
 
-    estimator = load(model)
-    rows = read_rows(data, labels, of=estimator)
-    identity = str(_config(model)["identity"])
-    context = Context(model.name, estimator, rows.X, rows.labels, identity, data.name)
+    found = load(model)
+    detects = isinstance(found, AnomalyDetector)
+    rows = read_rows(data, labels, of=found.model_ if detects else found)
+    shared = (model.name, found, rows.X, rows.labels, str(_config(model)["identity"]), data.name)
+    context: Subject = AlarmContext(*shared, rows.files) if detects else Context(*shared)
     html = page(model.name, [context])
     try:
         write_page(out, html)
     except OSError as error:
         raise DataError(f"cannot write {out}: {error.strerror or error}.") from error
-    found = context.comparison
-    result = {"out": str(out), "verdict": found.verdict, "plain_wins": found.plain_wins}
-    give(result, f"{found.verdict}\n{out}", as_json)
+    told = context.outcome()
+    give({"out": str(out), **told}, f"{told['verdict']}\n{out}", as_json)
 
 
 def info(
@@ -121,17 +126,17 @@ def info(
     if model is None:
         _give_recipes(as_json)
         return
-    from isthmus.training.directory import understood
+    from isthmus.training.directory import load_directory, understood
 
-    config = _config(model)
+    config, tensors = load_directory(model)
     with understood(model):
         history = config["fitted"]["history"]
-        result = _facts(model, config)
+        result = _facts(model, config, tensors)
         words = _described(result, history, _started_plain(model, config))
     give(result, words, as_json)
 
 
-def _facts(model: Path, config: dict[str, Any]) -> dict[str, Any]:
+def _facts(model: Path, config: dict[str, Any], tensors: dict[str, Any]) -> dict[str, Any]:
     fitted = config["fitted"]
     return {
         "model": str(model),
@@ -147,7 +152,17 @@ def _facts(model: Path, config: dict[str, Any]) -> dict[str, Any]:
         "kept": fitted["kept"],
         "validation": fitted["validation"],
         "events": fitted["events"],
+        "detector": _alarms(config, tensors),
     }
+
+
+def _alarms(config: dict[str, Any], tensors: dict[str, Any]) -> dict[str, Any] | None:
+    """What is to be known of the alarms, where it is a detector."""
+    from isthmus.tasks.card import alarms_told
+    from isthmus.training.directory import under
+
+    told = config.get("detector")
+    return None if told is None else alarms_told(told, under(tensors, "detector."))
 
 
 def _columns(state: dict[str, Any]) -> list[tuple[str, str]]:
@@ -210,12 +225,25 @@ def _described(facts: dict[str, Any], history: list[dict[str, Any]], plain: bool
         "training": trained,
         **_held_out(facts["validation"]),
         "outcome": came,
+        **_of_detector(facts["detector"]),
         "columns": listed(columns, most=12),
         "left out": f"{listed(apart)} ({NO_PLACE})" if apart else "",
         "saved by": ", ".join(f"{name} {version}" for name, version in facts["library"].items()),
         "identity": facts["identity"],
     }
     return "\n".join(f"{name:<11} {value}" for name, value in pairs.items() if value)
+
+
+def _of_detector(alarms: dict[str, Any] | None) -> dict[str, str]:
+    from isthmus.tasks.card import compared_with, scales, threshold
+
+    if alarms is None:
+        return {}
+    return {
+        "detector": f"compares rows with {compared_with(alarms)}",
+        "scales": scales(alarms),
+        "alarms": threshold(alarms),
+    }
 
 
 def _together(members: int) -> str:

@@ -1,1 +1,1 @@
-"""The report: one self-contained page on one or more models."""
+"""The report: one self-contained page on one or more models or detectors."""

@@ -55,6 +55,10 @@ class Context:
         """The model beside the plain methods, on all rows."""
         return compare(self.model, self.X)
 
+    def outcome(self) -> dict[str, Any]:
+        """What the page says in short, as plain data."""
+        return {"verdict": self.comparison.verdict, "plain_wins": self.comparison.plain_wins}
+
     @cached_property
     def batch(self) -> Batch:
         """All rows in the model's own units."""

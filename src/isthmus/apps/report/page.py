@@ -9,19 +9,23 @@ from pathlib import Path
 from string import Template
 
 from isthmus import __version__
+from isthmus.apps.report import alarm_sections
+from isthmus.apps.report.alarm_context import AlarmContext
 from isthmus.apps.report.context import Context
 from isthmus.apps.report.pieces import Section, paragraph, text
 from isthmus.apps.report.sections import SECTIONS
 from isthmus.training.checkpoint import write_whole
 
+Subject = Context | AlarmContext
 
-def page(title: str, contexts: Sequence[Context], opening: str = "") -> str:
-    """A report on one or more models.
+
+def page(title: str, contexts: Sequence[Subject], opening: str = "") -> str:
+    """A report on one or more models or detectors.
 
     Parameters
     ----------
     title : str
-    contexts : sequence of Context
+    contexts : sequence of Context or AlarmContext
         Each becomes a chapter.
     opening : str
         A paragraph before the first one.
@@ -47,8 +51,17 @@ def write_page(path: Path, html: str) -> None:
     write_whole(path, html.encode())
 
 
-def _chapter(context: Context, *, alone: bool) -> str:
-    sections = [section for make in SECTIONS if (section := make(context)) is not None]
+def _sections(context: Subject) -> list[Section]:
+    """What there is to say of a model, or of a detector."""
+    if isinstance(context, AlarmContext):
+        made = [make(context) for make in alarm_sections.SECTIONS]
+    else:
+        made = [make(context) for make in SECTIONS]
+    return [section for section in made if section is not None]
+
+
+def _chapter(context: Subject, *, alone: bool) -> str:
+    sections = _sections(context)
     heading = "" if alone else f"<h2>{text(context.name)}</h2>"
     level = "h2" if alone else "h3"
     return (

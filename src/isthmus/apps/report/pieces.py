@@ -49,14 +49,34 @@ def facts(pairs: Iterable[tuple[str, Any]]) -> str:
     return f'<dl class="facts">{items}</dl>'
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[str]], emphasised: int = -1) -> str:
-    """A table; the first column holds words, the others numbers."""
-    cells = "".join(f'<th scope="col">{text(cell)}</th>' for cell in head)
+def table(
+    head: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    emphasised: int = -1,
+    wordy: Sequence[int] = (),
+) -> str:
+    """A table; the first column holds names, the others numbers.
+
+    Parameters
+    ----------
+    head : sequence of str
+    rows : iterable of sequence of str
+    emphasised : int
+        The row that the others are beside.
+    wordy : sequence of int
+        The columns that hold sentences in place of numbers; each line of them stays one.
+    """
+    kinds = [' class="words"' if j in wordy else "" for j in range(len(head))]
+    cells = "".join(
+        f'<th scope="col"{kind}>{text(cell)}</th>' for cell, kind in zip(head, kinds, strict=True)
+    )
     lines = []
     for i, (first, *others) in enumerate(rows):
         mark = ' class="ours"' if i == emphasised else ""
-        numbers = "".join(f"<td>{text(cell)}</td>" for cell in others)
-        lines.append(f'<tr{mark}><th scope="row">{text(first)}</th>{numbers}</tr>')
+        rest = "".join(
+            f"<td{kind}>{text(cell)}</td>" for cell, kind in zip(others, kinds[1:], strict=True)
+        )
+        lines.append(f'<tr{mark}><th scope="row">{text(first)}</th>{rest}</tr>')
     inside = f"<thead><tr>{cells}</tr></thead><tbody>{''.join(lines)}</tbody>"
     return f'<div class="wide"><table>{inside}</table></div>'
 

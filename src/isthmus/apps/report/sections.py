@@ -7,21 +7,13 @@ from collections.abc import Callable
 import numpy as np
 
 from isthmus import plot
+from isthmus.apps.report import described
 from isthmus.apps.report.context import Context
-from isthmus.apps.report.pieces import (
-    Section,
-    bars,
-    facts,
-    paragraph,
-    picture,
-    table,
-    text,
-)
+from isthmus.apps.report.pieces import Section, bars, facts, paragraph, picture
 from isthmus.model import n_parameters
 from isthmus.tasks.plain import errors, mean_name, mean_rebuilt
 
 MOST_PICTURES = 12
-MOST_COLUMNS_NAMED = 200
 
 
 def verdict(context: Context) -> Section:
@@ -49,56 +41,18 @@ def _bars_caption(context: Context) -> str:
 def summary(context: Context) -> Section:
     """What the model is, and what it was shown."""
     model = context.model
-    rows = f"{len(context):,} {_rows(context)}"
     values = int(np.prod(model.model_.shape))
     numbers = model.latent_dim_ * int(np.prod(model.model_.grid, dtype=int))
     pairs = [
-        ("Data", f"{context.source}, {rows}" if context.source else rows),
+        ("Data", described.data(model, len(context), context.source)),
         ("Code", f"{numbers:,} numbers for {values:,} values, {values / numbers:.3g} to 1"),
-        ("Composition", _composition(context)),
+        ("Composition", described.composition(model)),
         ("Parameters", f"{n_parameters(model.model_):,}"),
-        ("Training", _training(context)),
+        ("Training", described.training(model)),
     ]
     if context.identity:
         pairs.append(("Identity", context.identity[:16]))
-    return Section("The model", facts(pairs) + _column_names(context))
-
-
-def _rows(context: Context) -> str:
-    """What the rows are, after their number."""
-    shape = context.model.model_.shape
-    if len(shape) == 3:
-        channels, height, width = shape
-        depth = f", {channels} channels" if channels > 1 else ""
-        return f"images of {height} × {width} pixels{depth}"
-    return f"rows of {shape[0]:,} column{'s' * (shape[0] != 1)}"
-
-
-def _composition(context: Context) -> str:
-    recipe = context.model.recipe_
-    parts = {"network": recipe.network, "code": recipe.code, "likelihood": recipe.likelihood}
-    return ", ".join(f"{part.kind} {what}" for what, part in parts.items())
-
-
-def _training(context: Context) -> str:
-    model = context.model
-    if not model.history_:
-        return "none: it is the plain method"
-    seconds = float(model.history_[-1]["seconds"])
-    epochs = len(model.history_)
-    start = "PCA" if model.model_.starts_plain else "the start"
-    kept = "" if model.kept_ == "trained" else f"; {start} was kept, since training did not beat it"
-    return f"{epochs:,} epoch{'s' * (epochs != 1)} in {seconds:.1f} s{kept}"
-
-
-def _column_names(context: Context) -> str:
-    names = context.model.kind_.names
-    if not names:
-        return ""
-    listed = ", ".join(names[:MOST_COLUMNS_NAMED])
-    more = f" and {len(names) - MOST_COLUMNS_NAMED} more" if len(names) > MOST_COLUMNS_NAMED else ""
-    word = f"{len(names)} column{'s' * (len(names) != 1)}"
-    return f"<details><summary>{text(word)}</summary>{paragraph(listed + more)}</details>"
+    return Section("The model", facts(pairs) + described.column_names(model))
 
 
 def training(context: Context) -> Section | None:
@@ -167,24 +121,11 @@ def map_of_codes(context: Context) -> Section:
 def comparison(context: Context) -> Section:
     """Every method under every measure."""
     rows = [row for row in context.comparison.rows if row.column is None]
-    measures = list(dict.fromkeys(row.measure for row in rows))
-    methods = list(dict.fromkeys(row.method for row in rows))
-    cells = {(row.method, row.measure): _with_error(row.value, row.error) for row in rows}
-    lines = ([method, *(cells.get((method, m), "–") for m in measures)] for method in methods)
-    drawn = table(["method", *measures], lines, emphasised=0)
     words = (
         f"On {len(context):,} rows; ± is one standard error. "
         "The number after PCA is how many components it keeps, as many as the code has."
     )
-    return Section("In numbers", drawn + paragraph(words, "caption"))
-
-
-def _with_error(value: float, error: float) -> str:
-    """A value to the last digit that its error leaves, and the error."""
-    digits = 4
-    if error > 0:
-        digits = int(np.clip(1 - np.floor(np.log10(error)), 0, 8))
-    return f"{value:.{digits}f} ± {error:.{digits}f}"
+    return Section("In numbers", described.measured(rows) + paragraph(words, "caption"))
 
 
 SECTIONS: tuple[Callable[[Context], Section | None], ...] = (

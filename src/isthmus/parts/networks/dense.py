@@ -120,7 +120,9 @@ class LinearPath(nn.Module):
             The bias up, which the caller owns.
         """
         found = principal_components(x, len(self.down), weight)
-        spread = (found.total_variance / x.shape[1]).sqrt().clamp(min=SMALLEST_SCALE)
+        spread = (found.total_variance / x.shape[1]).sqrt()
+        # Rows that are all alike keep the width they came with: what is seen of them may be noisy.
+        spread = spread.where(spread > SMALLEST_SCALE, spread.new_ones(()))
         self.gain.copy_(1 / spread)
         self.shift.copy_(-found.mean / spread)
         k = len(found.axes)
