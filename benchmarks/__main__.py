@@ -5,7 +5,17 @@ from __future__ import annotations
 import importlib
 import sys
 
-NAMES = ("train", "recipes", "quality", "nested", "detect", "scaling", "until", "startup")
+NAMES = (
+    "train",
+    "recipes",
+    "quality",
+    "nested",
+    "detect",
+    "detect_images",
+    "scaling",
+    "until",
+    "startup",
+)
 
 
 def main(arguments: list[str]) -> int:

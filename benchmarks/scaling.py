@@ -16,7 +16,7 @@ from benchmarks.runner import Answer, Cell, Results, heading, markdown, one_of, 
 WORDS = {"fit_s": "fit", "transform_s": "transform", "score_s": "score"}
 LIMITS = {"rows": 1.05, "columns": 1.15}
 """The largest exponent that is meant to be."""
-COMPARED = ("scoring", "convolution", "compiled")
+COMPARED = ("scoring", "alarms", "convolution", "compiled")
 
 
 def options() -> argparse.ArgumentParser:
@@ -108,6 +108,13 @@ def scoring_table(found: list[Answer]) -> str:
     return "\n### scoring\n\n" + markdown(head, rows)
 
 
+def alarms_table(found: list[Answer]) -> str:
+    names = list(found[0]["s"])
+    row = [f"{median(cell['s'][name] for cell in found):.1f}" for name in names]
+    head = [f"{name}, s" for name in names]
+    return "\n### a million rows of 30 columns, scored for alarms\n\n" + markdown(head, [row])
+
+
 def convolution_table(found: list[Answer]) -> str:
     ms = {name: median(cell["ms"][name] for cell in found) for name in ("ours", "bare")}
     ratio = median(cell["ratio"] for cell in found)
@@ -133,6 +140,8 @@ def table(results: Results) -> str:
             text += axis_table(what, by_size)
     if scored := runs(results, "scoring"):
         text += scoring_table(scored[0])
+    if alarming := runs(results, "alarms"):
+        text += alarms_table(alarming[0])
     if convolved := runs(results, "convolution"):
         text += convolution_table(convolved[0])
     if compiled := runs(results, "compiled"):

@@ -22,6 +22,8 @@ AXES: dict[str, tuple[int, ...]] = {
     "image side": (16, 32, 64),
 }
 ROWS, COLUMNS, CODE, WIDTHS = 4_096, 30, 8, (64, 32)
+MANY, FITTED = 1_000_000, 4_096
+"""Rows that are scored for alarms, and rows to compare them with."""
 IMAGES = 256
 LONGEST = 64
 """Times as many epochs, at most, by which the cost of one is found."""
@@ -163,6 +165,26 @@ def scoring(seed: int, seconds: float) -> dict[str, Any]:
     return {"us": found | one}
 
 
+def alarms(seed: int) -> dict[str, Any]:
+    """Seconds to score a million rows: ours, and plain methods fitted to as many rows."""
+    from sklearn.ensemble import IsolationForest
+    from sklearn.neighbors import NearestNeighbors
+
+    from isthmus import AnomalyDetector
+
+    x = sheet(MANY + FITTED, COLUMNS, seed)
+    known, new = x[:FITTED], x[FITTED:]
+    ours = AnomalyDetector(random_state=seed).fit(known)
+    near = NearestNeighbors(n_neighbors=5).fit(known)
+    forest = IsolationForest(random_state=seed).fit(known)
+    methods: dict[str, Callable[[], Any]] = {
+        "ours": lambda: ours.score_samples(new),
+        "5 neighbours": lambda: near.kneighbors(new),
+        "isolation forest": lambda: forest.score_samples(new),
+    }
+    return {"s": {name: timed(run, 0.0) for name, run in methods.items()}}
+
+
 def convolution(seed: int, seconds: float) -> dict[str, Any]:
     """Milliseconds of a step of ours, and of the same layers in a bare channels-last loop."""
     from benchmarks.jobs.bare_conv import bare_step, our_step
@@ -206,6 +228,8 @@ def answer(what: str, value: int, seed: int, seconds: float) -> dict[str, Any]:
     """One cell: a size on an axis, or one of the comparisons."""
     if what == "scoring":
         return scoring(seed, seconds)
+    if what == "alarms":
+        return alarms(seed)
     if what == "convolution":
         return convolution(seed, seconds)
     if what == "compiled":

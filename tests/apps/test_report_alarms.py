@@ -196,7 +196,7 @@ def test_where_all_rows_are_alarms_the_strangest_are_shown_and_the_others_counte
     html = page("Moved", [context])
     words = read(html).words
     assert "60 alarms in 60 rows" in words
-    assert "More alarms than ordinary rows give" in words
+    assert "than ordinary rows give: there are anomalies" in words
     assert f"These are the {MOST_ALARMS} strangest; there are 10 more alarms" in words
     assert len(table(html, "Alarms")) == len(context.reasons) == MOST_ALARMS
 

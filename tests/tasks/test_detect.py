@@ -21,7 +21,6 @@ from sklearn.metrics import roc_auc_score
 
 from isthmus import AnomalyDetector, Autoencoder
 from isthmus.core.errors import (
-    AbilityError,
     ColumnsError,
     DataError,
     NotFittedError,
@@ -29,6 +28,7 @@ from isthmus.core.errors import (
     TrainingError,
 )
 from isthmus.tasks import detect
+from isthmus.tasks.members import MEMBERS
 from isthmus.tasks.reasons import Reason
 from isthmus.tasks.strangeness import STRANGER
 from isthmus.training.views import cut
@@ -143,7 +143,7 @@ def test_a_member_learns_nothing_of_the_rows_that_it_answers_for() -> None:
     """Two rows change places; what they are on the whole stays to the bit."""
     signs = np.sign(np.random.default_rng(0).normal(size=(100, 6)))
     X = np.vstack([signs, -signs])
-    folds = cut(len(X), detect.MEMBERS, detect.MOST_ROWS, np.random.default_rng(0))
+    folds = cut(len(X), MEMBERS, detect.MOST_ROWS, np.random.default_rng(0))
     own = np.flatnonzero(folds == 2)
     i, j = own[0], next(j for j in own[1:] if (X[j] != X[own[0]]).any())
     changed = X.copy()
@@ -876,16 +876,72 @@ def test_values_beyond_all_that_a_given_model_has_seen_are_refused() -> None:
         detector.predict(rows)
 
 
-def test_images_are_said_to_be_no_tables() -> None:
-    images = np.random.default_rng(0).integers(0, 255, (20, 8, 8)).astype(np.uint8)
-    model = Autoencoder(2, epochs=1).fit(images)
-    for detector in (quick(epochs=1), quick(model=model)):
-        with pytest.raises(AbilityError, match="found in tables only"):
-            detector.fit(images)
-
-
 def test_a_model_that_is_not_fitted_or_of_other_columns_is_refused() -> None:
     with pytest.raises(NotFittedError, match="Autoencoder instance is not fitted yet"):
         quick(model=Autoencoder()).fit(ordinary(20))
     with pytest.raises(ColumnsError, match="expecting 4 features"):
         quick(model=Autoencoder(2, epochs=1).fit(ordinary(20)[:, :4])).fit(ordinary(20))
+
+
+def test_rows_of_new_groups_give_as_many_false_alarms_as_said_where_groups_are_told() -> None:
+    draws = np.random.default_rng(0)
+
+    def machines_of(n: int) -> tuple[Array, NDArray[np.int64]]:
+        own = np.repeat(draws.normal(size=(n, 3)), 6, axis=0)
+        return own + draws.normal(0, 0.05, own.shape), np.repeat(np.arange(n), 6)
+
+    (X, groups), (new, _) = machines_of(60), machines_of(100)
+    unaware = (quick(epochs=1).fit(X).pvalues(new) <= 0.1).mean()
+    detector = quick(epochs=1).fit(X, groups=groups)
+    assert unaware > 0.5
+    assert (detector.pvalues(new) <= 0.1).mean() < 0.25
+    assert str(detector.drift(new)) == "drift is not judged, for rows come in groups"
+    with pytest.raises(DataError, match="one group for each of the 360 rows"):
+        quick().fit(X, groups=groups[:-1])
+
+
+def by_machine(
+    n: int, draws: np.random.Generator, times: int = 6
+) -> tuple[Array, NDArray[np.int64]]:
+    own = np.repeat(draws.normal(size=(n, 3)), times, axis=0)
+    return own + draws.normal(0, 0.05, own.shape), np.repeat(np.arange(n), times)
+
+
+def test_further_groups_keep_the_rate_of_false_alarms_and_must_be_told() -> None:
+    draws = np.random.default_rng(1)
+    (X, groups), (more, of_more), (new, _) = (by_machine(n, draws) for n in (60, 60, 100))
+    detector = quick(epochs=1).fit(X, groups=groups)
+    with pytest.raises(DataError, match=r"update\(X, groups=\.\.\.\)"):
+        detector.update(more)
+    detector.update(more, groups=of_more)
+    assert (detector.pvalues(new) <= 0.1).mean() < 0.25
+
+
+def test_one_group_that_is_far_larger_than_others_leaves_the_rate_as_it_is() -> None:
+    draws = np.random.default_rng(2)
+    (X, groups), (large, _), (new, _) = (
+        by_machine(n, draws, t) for n, t in ((60, 6), (1, 2000), (100, 6))
+    )
+    detector = quick(epochs=1).fit(np.vstack([large, X]), groups=[0] * 2000 + [*(groups + 1)])
+    assert (detector.pvalues(new) <= 0.1).mean() < 0.25
+
+
+def test_a_row_without_a_group_is_refused() -> None:
+    with pytest.raises(DataError, match="row 3 has no group"):
+        quick().fit(ordinary(20), groups=[*range(3), None, *range(16)])
+
+
+def test_rows_that_are_passed_to_update_often_count_once() -> None:
+    detector, again = (quick(epochs=1).fit(ordinary(200)) for _ in range(2))
+    more = ordinary(100, 1)
+    detector.update(more)
+    again.update(np.vstack([more, more, more]))
+    assert len(again.known_) == len(detector.known_) == 300
+
+
+def test_updates_with_ordinary_rows_do_not_lower_the_threshold_of_a_known_share() -> None:
+    X = np.vstack([ordinary(360), ordinary(40, 9) + 8])
+    detector = quick(epochs=1, contamination=0.1).fit(X)
+    for seed in range(3):
+        detector.update(ordinary(200, 20 + seed))
+    assert (detector.predict(ordinary(500, 50)) == -1).mean() < 0.04

@@ -54,7 +54,7 @@ def test_a_crowd_of_alarms_that_ends_is_a_burst_and_no_drift(length: int) -> Non
     [(first, end)] = found.bursts
     assert abs(first - 700) < 60
     assert abs(end - 700 - length) < 120
-    assert str(found) == f"a burst of alarms in rows {first} to {end - 1}"
+    assert str(found) == f"a burst in rows {first} to {end - 1}"
 
 
 def test_each_of_two_bursts_is_told() -> None:
@@ -86,7 +86,7 @@ def test_a_single_alarm_says_nothing() -> None:
     scores[20] = 40
     found = drift(scores, known, 0.01)
     assert (found.since, found.bursts) == (None, [])
-    assert str(found) == "no drift, and no burst of alarms"
+    assert str(found) == "no drift, and no burst"
 
 
 def test_pvalues_in_order_are_uniform_and_independent() -> None:
@@ -126,3 +126,13 @@ def test_rows_that_are_all_equal_have_no_drift_among_equals(same: float) -> None
 def test_the_evidence_of_one_bet_is_seldom_won_by_chance() -> None:
     won = [drift(*series(seed, 600), 0.05).evidence.max() > 1 for seed in range(200)]
     assert np.mean(won) <= 0.13
+
+
+def test_a_long_burst_ends_about_where_it_ended() -> None:
+    draws = np.random.default_rng(0)
+    scores, known = draws.normal(size=20_000), draws.normal(size=2000)
+    scores[1000:2000] += 1.5
+    found = drift(scores, known, 0.01)
+    assert found.since is None
+    assert abs(found.bursts[0][0] - 1000) < 150
+    assert abs(found.bursts[-1][1] - 2000) < 300

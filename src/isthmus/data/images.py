@@ -73,6 +73,8 @@ class Images(Modality):
         self.names: list[str] | None = None
         self.has_channel_axis = False
         self.varied = False
+        self.on_canvas = True
+        """Set before ``fit``: whether images of several sizes are to have one canvas."""
         self.whole = False
         self.dtype = "uint8"
         self.range = (0.0, 255.0)
@@ -104,7 +106,7 @@ class Images(Modality):
         sizes, one = sizes_of(images), images[0]
         self.varied = bool((sizes != sizes[0]).any())
         self.shape = (channels_of(one), int(sizes[:, 0].max()), int(sizes[:, 1].max()))
-        if self.varied:
+        if self.varied and self.on_canvas:
             _check_canvas(self.shape, sizes)
         self.has_channel_axis = one.ndim == 3
         self.dtype = str(one.dtype.newbyteorder("="))

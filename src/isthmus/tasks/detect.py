@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
@@ -11,43 +10,56 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, OutlierMixin
+from torch import nn
 
 from isthmus.baselines.neighbours import CLOSE
 from isthmus.core import ranges
-from isthmus.core.errors import AbilityError, NotFittedError, SpecError
-from isthmus.core.specs import spec
+from isthmus.core.errors import NotFittedError, SpecError
 from isthmus.core.types import Batch
-from isthmus.ensemble import Ensemble
+from isthmus.data import Modality, modality
+from isthmus.data.gathering import as_images
 from isthmus.tasks import parameters
 from isthmus.tasks.autoencoder import Autoencoder
 from isthmus.tasks.calibration import Tail, in_shares, selected
-from isthmus.tasks.reasons import Reason, blamed, reasons
-from isthmus.tasks.references import Looked, References, owners
+from isthmus.tasks.drift import Drift, drift
+from isthmus.tasks.image_rows import ImageRows, refuse_images, stacked
+from isthmus.tasks.members import MEMBERS, members, members_of, passed
+from isthmus.tasks.reasons import blamed, reasons, regions
+from isthmus.tasks.references import Looked, References, first_of_equal, owners
 from isthmus.tasks.strangeness import STRANGER, Strangeness
-from isthmus.tasks.trimming import SEVERAL, TRIMMED, check_rows, ordinary
+from isthmus.tasks.trimming import (
+    SEVERAL,
+    TRIMMED,
+    check_rows,
+    groups_to_add,
+    numbers_of,
+    ordinary,
+    some_of_each,
+)
 from isthmus.training.views import NOBODY, View, cut, leaving_out
 
 Array = NDArray[Any]
 MOST_ROWS, MOST_REFERENCES = 20_000, 4096
 """Of those fitted on, that members are trained on, and that rows are compared with."""
-MEMBERS = 4
-NOISE = 1.0
-"""Standard deviations, that members learn to take away."""
 
 
 class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
-    """Finds rows that do not belong, at a rate of false alarms that is kept, and says why.
+    """Finds what does not belong, at a rate of false alarms that is kept, and says why.
 
     Rows are compared with those fitted on: by their distance to the nearest of them, in four
     scales of the columns, and in what autoencoders that take noise away make of them. How much
     each way counts is found without labels. Every row fitted on is scored by what was learned of
-    the others, so it may be scored like any other.
+    the others, so it may be scored like any other. Images become rows first, by the codes of their
+    patches (see ``ImageRows``).
 
     Parameters
     ----------
     model : Autoencoder, str or Path, optional
         A fitted one or its folder, in place of those that are trained here. Pass ``fit`` rows that
         it has not seen.
+    encoder : torch.nn.Module, optional
+        Images are looked at through it: a frozen backbone, from (n, channels, height, width), 0 to
+        1, to (n, k, rows, columns) or (n, k).
     false_alarms : float
         The share of ordinary rows that ``predict`` may call an anomaly, 0 to 0.5.
     contamination : float or "auto", optional
@@ -67,6 +79,10 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
     ----------
     model_ : Autoencoder
         Four members, each of which has not seen a quarter of the rows.
+    images_ : ImageRows or None
+        How images become rows.
+    set_apart_ : str or None
+        A column that is not looked at where it is found: on the command line, that of groups.
     weights_ : dict of str to float
         How much each scale counts.
     offset_ : float
@@ -89,6 +105,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         self,
         model: Autoencoder | str | Path | None = None,
         *,
+        encoder: nn.Module | None = None,
         false_alarms: float = 0.01,
         contamination: float | str | None = None,
         epochs: int | None = None,
@@ -99,6 +116,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         verbose: bool = False,
     ) -> None:
         self.model = model
+        self.encoder = encoder
         self.false_alarms = false_alarms
         self.contamination = contamination
         self.epochs = epochs
@@ -108,14 +126,19 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         self.resume = resume
         self.verbose = verbose
 
-    def fit(self, X: Any, y: Any = None) -> Self:
+    def fit(self, X: Any, y: Any = None, groups: Any = None) -> Self:
         """Learn what ordinary rows are like.
 
         Parameters
         ----------
-        X : array-like, sparse matrix or DataFrame of shape (n_samples, n_features)
-            Ordinary rows, at least eight; or with ``contamination`` some that are not.
+        X : array-like, sparse matrix or DataFrame of shape (n_samples, n_features); or images
+            Ordinary rows, at least eight; or with ``contamination`` some that are not. Images as
+            ``Autoencoder.fit`` takes them.
         y : ignored
+        groups : array-like of shape (n_samples,), optional
+            What rows belong to, where several are of one machine, patient or object: those of one
+            are alike, and new rows will be of others. Without it, false alarms are then more than
+            said.
 
         Returns
         -------
@@ -130,27 +153,30 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         seed = parameters.seed_of(self.random_state)
         draws = np.random.default_rng(seed)
         folds: NDArray[np.int64] = np.zeros(0, np.int64)
+        numbers: NDArray[np.int64] | None = None
 
         def views(n: int) -> list[View]:
-            nonlocal folds
+            nonlocal folds, numbers
             check_rows(n)
-            folds = cut(n, MEMBERS, MOST_ROWS, draws)
+            numbers = numbers_of(groups, n)
+            folds = cut(n, MEMBERS, MOST_ROWS, draws, numbers)
             return leaving_out(folds, MEMBERS)
 
-        self.model_ = self._wrapped() or self._members(X, seed, views)
-        self.model_._check_fitted()
-        if self.model_.kind_.kind != "table":
-            raise AbilityError(
-                "anomalies are found in tables only, as yet; this model is of images."
-            )
+        given = passed(self)
+        X = X.collect() if hasattr(X, "collect") else X
+        X, groups = some_of_each(X, groups, MOST_ROWS, draws)
+        X = self._looked_at(X)
+        self.model_ = given or members(self, X, seed, views)
         batch, _ = self.model_._batch(X)
         if self.model is not None:
             check_rows(len(batch.x))
+            numbers = numbers_of(groups, len(batch.x))
             folds = draws.permutation(len(batch.x)) % max(2, members_of(self.model_))
         self._take_names()
         few = np.sort(draws.permutation(np.flatnonzero(folds != NOBODY))[:MOST_REFERENCES])
         batch = batch.rows(torch.from_numpy(few))
-        self._learn(References.of(self.model_.model_, batch, folds[few]), seed)
+        numbers = None if numbers is None else numbers[few]
+        self._learn(References.of(self.model_.model_, batch, folds[few], numbers), seed)
         return self
 
     def _check(self) -> None:
@@ -161,28 +187,29 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
             raise SpecError(
                 f"model must be a fitted Autoencoder or the folder of one, got {self.model!r}."
             )
+        # It may be anything, whatever its type says.
+        encoder: Any = self.encoder
+        if encoder is not None and not isinstance(encoder, nn.Module):
+            found = type(encoder).__name__
+            raise SpecError(f"encoder must be a torch.nn.Module, got {found}.")
+        if encoder is not None and self.model is not None:
+            raise SpecError("a model looks at tables, an encoder at images. Pass one of the two.")
 
-    def _wrapped(self) -> Autoencoder | None:
-        """The model that was passed."""
-        if isinstance(self.model, (str, Path)):
-            from isthmus.tasks.saving import load_autoencoder
-
-            return load_autoencoder(self.model, device=self.device)
-        return self.model
-
-    def _members(self, X: Any, seed: int, views: Callable[[int], list[View]]) -> Autoencoder:
-        return Autoencoder(
-            recipe="denoising",
-            corruption=spec("noise", scale=NOISE),
-            validation=0.0,
-            n_members=MEMBERS,
-            epochs=self.epochs,
-            max_time=self.max_time,
-            random_state=seed,
-            device=self.device,
-            resume=self.resume,
-            verbose=self.verbose,
-        )._fit(X, views_of=views)
+    def _looked_at(self, X: Any) -> Any:
+        """Images as rows, once it is learned how to look at them; tables as they are."""
+        self.images_ = None
+        self.set_apart_: str | None = None
+        if self.model is not None:
+            refuse_images(X)
+            return X
+        if modality(X).kind == "images":
+            X = as_images(X)
+            check_rows(len(X))
+            self.images_ = ImageRows.fit(X, self.encoder)
+            return self.images_.rows(X)
+        if self.encoder is not None:
+            raise SpecError("an encoder looks at images, but X is a table. Leave encoder out.")
+        return X
 
     def _take_names(self) -> None:
         self.n_features_in_ = self.model_.n_features_in_
@@ -201,6 +228,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
             rebuilt[:, kept],
             references.folds[kept],
             seed,
+            groups=None if references.groups is None else references.groups[kept],
             close=CLOSE if self.contamination is None else SEVERAL,
         )
         known = np.zeros(len(rows))
@@ -316,34 +344,75 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         -------
         array of shape (n_samples, n_features_in_)
             By how many nats a row would be less strange, were the column not looked at; 0 for
-            columns that have no place in the model.
+            columns that have no place in the model. Of images, (n_samples, height, width), or of
+            sizes that differ an array of arrays: how unlike the same part of other images each
+            place looks, 1 being usual.
         """
+        self._check_fitted()
+        if self.images_ is not None:
+            return stacked(self.images_.unlike(X))
         return blamed(self, self._batch(X))
 
-    def reasons(self, X: Any, most: int = 3) -> list[list[Reason]]:
+    def reasons(self, X: Any, most: int = 3) -> list[list[Any]]:
         """Why rows are strange: the columns to blame, beside what they are in rows like these.
 
         Parameters
         ----------
         X : as in ``fit``
         most : int
-            Columns that are named of a row.
+            Columns that are named of a row, or places of an image.
 
         Returns
         -------
-        list of list of Reason
-            ``str`` of one is "pressure 9.1, expected 4.2 ± 0.3".
+        list of list of Reason, or of Region
+            ``str`` of one is "pressure 9.1, expected 4.2 ± 0.3", or of images "x 40 to 52, y 8 to
+            20, 6.1 times as unlike others as usual".
         """
         self._check_fitted()
-        return reasons(self, X, ranges.positive_int(most, "most"))
+        most = ranges.positive_int(most, "most")
+        if self.images_ is not None:
+            return [regions(one, most) for one in self.images_.unlike(X)]
+        return reasons(self, X, most)
 
-    def update(self, X: Any) -> Self:
+    def drift(self, X: Any, error: float = 0.01) -> Drift:
+        """Whether rows, in the order of time, are still like those fitted on.
+
+        Parameters
+        ----------
+        X : as in ``fit``
+            In the order in which they came.
+        error : float
+            The probability of a drift that is told by chance, and of a burst, however many rows
+            there are, 0 to 0.5.
+
+        Returns
+        -------
+        Drift
+            Of which ``since`` is the row from which on rows have drifted, or None, and ``bursts``
+            are times in which alarms crowded and that ended. It is not ``judged`` by a detector
+            that was fitted with groups.
+        """
+        error = parameters.rate("error", error)
+        return self.drift_of(self._strange(self._batch(X)), error)
+
+    def drift_of(self, scores: Array, error: float = 0.01) -> Drift:
+        """``drift`` of rows whose strangeness is known: minus ``score_samples``.
+
+        A detector that was fitted with groups does not judge it.
+        """
+        if self.references_.groups is not None:
+            return Drift(np.zeros(len(scores)), None, [], judged=False)
+        return drift(scores, self.known_, self.false_alarms, error)
+
+    def update(self, X: Any, groups: Any = None) -> Self:
         """Take further ordinary rows into account; the members stay as they are.
 
         Parameters
         ----------
         X : as in ``fit``
             With ``contamination``, those that are anomalies by the threshold are left out.
+        groups : array-like of shape (n_samples,)
+            Of a detector that was fitted with groups: what rows belong to, none of them known yet.
 
         Returns
         -------
@@ -353,12 +422,18 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         batch = self._batch(X)
         rows, rebuilt = self.references_.whole(batch)
         new = self.references_.numbers(rows) == STRANGER
+        new &= first_of_equal(rows)
+        told = groups_to_add(self.references_.groups, groups, len(rows))
         if self.contamination is not None:
             new &= -self._strange(batch) >= self.offset_
         seed = parameters.seed_of(self.random_state)
         draws = np.random.default_rng([seed, len(self.references_.folds), len(rows)])
         more = Looked(rows[new], rebuilt[:, new])
-        self._learn(self.references_.with_more(more, MOST_REFERENCES, draws), seed)
+        of_more = None if told is None else told[new]
+        threshold = self.offset_
+        self._learn(self.references_.with_more(more, of_more, MOST_REFERENCES, draws), seed)
+        if self._said() is not None:
+            self.offset_ = threshold  # anomalies were left out: their share is no longer there
         return self
 
     def save(self, path: str | Path) -> str:
@@ -382,8 +457,16 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
                 "first, or load a saved detector with isthmus.load(path)."
             )
 
+    @property
+    def kind_(self) -> Modality:
+        """The kind of data that it looks at."""
+        return self.model_.kind_ if self.images_ is None else self.images_.kind
+
     def _batch(self, X: Any) -> Batch:
         self._check_fitted()
+        if self.images_ is not None:
+            return self.model_._batch(self.images_.rows(X))[0]
+        refuse_images(X)
         return self.model_._batch(X)[0]
 
     def __sklearn_tags__(self) -> Any:
@@ -392,8 +475,3 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         tags.input_tags.sparse = True
         tags.input_tags.categorical = True
         return tags
-
-
-def members_of(model: Autoencoder) -> int:
-    """How many models answer together."""
-    return len(model.model_.models) if isinstance(model.model_, Ensemble) else 1

@@ -8,17 +8,21 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from isthmus.baselines.neighbours import CLOSE
 from isthmus.core.errors import ModelFileError
 from isthmus.tasks.autoencoder import Autoencoder
-from isthmus.tasks.detect import AnomalyDetector, members_of
+from isthmus.tasks.detect import AnomalyDetector
+from isthmus.tasks.image_rows import from_state as looks_of
+from isthmus.tasks.members import members_of
 from isthmus.tasks.references import Looked, References
 from isthmus.tasks.strangeness import Strangeness
 from isthmus.tasks.trimming import FEWEST_KEPT, FEWEST_ROWS, SEVERAL
 
 PARAMETERS = ("false_alarms", "contamination", "epochs", "max_time", "random_state", "device")
+IMAGES = "images."
+"""Begins the names of arrays that say how images become rows."""
 SCALES = {"standard", "range", "spread", "normal"}
 
 
@@ -32,6 +36,7 @@ def to_saved(detector: AnomalyDetector) -> tuple[dict[str, Any], dict[str, Tenso
         "weights": strangeness.weights,
         "close": list(strangeness.close),
         "offset": detector.offset_,
+        "set_apart": detector.set_apart_,
     }
     arrays = {
         "rows": references.looked.rows,
@@ -40,11 +45,19 @@ def to_saved(detector: AnomalyDetector) -> tuple[dict[str, Any], dict[str, Tenso
         "kept": detector.kept_,
         "known": detector.known_,
     }
+    if references.groups is not None:
+        arrays["groups"] = references.groups
+    if detector.images_ is not None:
+        config["images"], looks = detector.images_.state()
+        arrays |= {f"{IMAGES}{name}": array for name, array in looks.items()}
     return config, {name: torch.from_numpy(np.array(array)) for name, array in arrays.items()}
 
 
 def from_saved(
-    model: Autoencoder, config: Mapping[str, Any], tensors: Mapping[str, Tensor]
+    model: Autoencoder,
+    config: Mapping[str, Any],
+    tensors: Mapping[str, Tensor],
+    encoder: nn.Module | None = None,
 ) -> AnomalyDetector:
     """The detector whose model this is.
 
@@ -61,9 +74,17 @@ def from_saved(
     detector.model_ = model
     detector._take_names()
     arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
+    detector.images_ = None
+    if "images" in config:
+        looks = {name: array for name, array in arrays.items() if name.startswith(IMAGES)}
+        looks = {name.removeprefix(IMAGES): array for name, array in looks.items()}
+        detector.images_ = looks_of(config["images"], looks, encoder)
+        detector.encoder = detector.images_.encoder
+        if detector.images_.width != detector.n_features_in_:
+            raise ModelFileError("the model of a detector of images is not one of their rows.")
     check(model, arrays, config["weights"])
     looked = Looked(arrays["rows"], arrays["rebuilt"])
-    references = References(model.model_, looked, arrays["folds"])
+    references = References(model.model_, looked, arrays["folds"], arrays.get("groups"))
     kept, known = arrays["kept"], arrays["known"]
     detector.strangeness_ = Strangeness(
         looked.rows[kept].astype(np.float64),
@@ -76,6 +97,8 @@ def from_saved(
     )
     detector._know(references, kept, known)
     detector.offset_ = float(config["offset"])
+    apart = config.get("set_apart")
+    detector.set_apart_ = None if apart is None else str(apart)
     return detector
 
 
@@ -97,6 +120,8 @@ def check(model: Autoencoder, arrays: Mapping[str, Any], weights: Mapping[str, A
         "kept": (np.bool_, (r,)),
         "known": (np.float64, (r,)),
     }
+    if "groups" in arrays:
+        shapes["groups"] = (np.int64, (r,))
     for name, (kind, shape) in shapes.items():
         found = arrays[name]
         if found.dtype != kind or found.shape != shape or not np.isfinite(found).all():

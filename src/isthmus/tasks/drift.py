@@ -31,13 +31,23 @@ class Drift(NamedTuple):
     since: int | None
     """The row, counted from 0, from which on they have drifted; None where they have not."""
     bursts: list[tuple[int, int]]
-    """First row, and the one after the last, of times in which alarms crowded."""
+    """First row, and the one after the last, of times in which rows were unlike those before and
+    after; most often alarms crowd there."""
+    judged: bool = True
+    """False where rows come in groups: those of one are alike, and follow each other."""
+
+    @property
+    def told(self) -> bool:
+        """Whether there is a drift or a burst to tell of."""
+        return self.since is not None or bool(self.bursts)
 
     def __str__(self) -> str:
-        told = [f"a burst of alarms in rows {first} to {end - 1}" for first, end in self.bursts]
+        if not self.judged:
+            return "drift is not judged, for rows come in groups"
+        told = [f"a burst in rows {first} to {end - 1}" for first, end in self.bursts]
         if self.since is not None:
             told.append(f"from about row {self.since} on rows are unlike those fitted on")
-        return "; ".join(told) or "no drift, and no burst of alarms"
+        return "; ".join(told) or "no drift, and no burst"
 
 
 def drift(
@@ -60,7 +70,7 @@ def drift(
     false_alarms : float
         The share of ordinary rows that are alarms, 0 to 0.5.
     error : float
-        The probability with which each bet is won by chance, 0 to 1.
+        The probability with which each of two bets is won by chance, 0 to 1.
     seed : int
         Equal scores are ranked by lot.
     """
@@ -68,9 +78,9 @@ def drift(
     alarms = pvalues <= false_alarms
     quiet = np.where(alarms, 0.5, (pvalues - false_alarms) / (1 - false_alarms))
     evidence = staked(quiet, alarms)
-    since = begun(quiet, evidence, -np.log10(error))
+    since, peak = begun(quiet, evidence, -np.log10(error))
     crowded = crowds(alarms, false_alarms, np.log(len(scores) / error))
-    if since is not None and over(scores, known, peak := int(evidence.argmax()) + 1):
+    if since is not None and over(scores, known, peak):
         crowded, since = sorted([*crowded, (since, peak)]), None
     bursts: list[tuple[int, int]] = []
     for first, end in crowded:
@@ -129,16 +139,19 @@ def staked(pvalues: Array, passed: Flags) -> Array:
     return found
 
 
-def begun(pvalues: Array, evidence: Array, enough: float) -> int | None:
-    """The row at which the evidence began to gather that is enough at some time."""
+def begun(pvalues: Array, evidence: Array, enough: float) -> tuple[int | None, int]:
+    """The row at which the evidence began to gather that is enough at some time, and the one after
+    which it no longer does.
+    """
     if not (evidence > enough).any():
-        return None
+        return None, 0
     until = int(np.argmax(evidence > enough)) + 1
     # Whichever way the p-values went: lower, for stranger rows, or higher.
-    bets = [np.log(1 + way * (0.5 - pvalues[:until])) for way in (1, -1)]
+    bets = [np.log(1 + way * (0.5 - pvalues)) for way in (1, -1)]
     apart = [np.append(0.0, np.cumsum(bet)) for bet in bets]
-    won = max(apart, key=lambda path: path[-1] - path.min())
-    return int(np.flatnonzero(won == won.min())[-1])
+    won = max(apart, key=lambda path: path[until] - path[: until + 1].min())
+    before = won[: until + 1]
+    return int(np.flatnonzero(before == before.min())[-1]), until + int(won[until:].argmax())
 
 
 def crowds(alarms: Flags, false_alarms: float, enough: float) -> list[tuple[int, int]]:

@@ -48,7 +48,7 @@ def judge_alarms(detector: AnomalyDetector, X: Any, labels: Any = None) -> Compa
         If labels are not of two kinds.
     """
     if labels is None:
-        return _by_rates(detector.pvalues(X))
+        return _by_rates(detector.pvalues(X), len(detector.known_))
     anomalous = flags(labels)
     if anomalous.all() or not anomalous.any():
         raise DataError("the labels must name some rows anomalies and some not; all are alike.")
@@ -115,20 +115,22 @@ def _verdict(found: dict[str, tuple[Measured, Measured]], n: int) -> tuple[str, 
     return f"No clear difference from the best plain method, {best}: {told}.", True
 
 
-def _by_rates(pvalues: Measured) -> Comparison:
+def _by_rates(pvalues: Measured, known: int) -> Comparison:
     n = len(pvalues)
     rows, far = [], []
     for rate in RATES:
         share = float((pvalues <= rate).mean())
-        error = (rate * (1 - rate) / n) ** 0.5
+        error = (rate * (1 - rate) * (1 / n + 1 / known)) ** 0.5
         rows.append(Row(OURS, f"alarms at {rate:.0%}", share, error))
         far.append((share - rate) / error)
     if max(far) > 3:
-        verdict = "More alarms than ordinary rows give: there are anomalies, or the data have moved"
+        rate = RATES[int(np.argmax(far))]
+        verdict = f"More alarms at {rate:.0%} than ordinary rows give: there are anomalies, or the "
+        verdict += "data have moved"
     elif min(far) < -3:
-        verdict = (
-            "Fewer alarms than ordinary rows give: these rows are more alike than those fitted on"
-        )
+        rate = RATES[int(np.argmin(far))]
+        verdict = f"Fewer alarms at {rate:.0%} than ordinary rows give: these rows are more alike "
+        verdict += "than those fitted on"
     else:
         verdict = "As many alarms as ordinary rows give"
     return Comparison(rows, f"{verdict}. How well they are told apart takes --labels.", False)

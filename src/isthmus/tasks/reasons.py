@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.ndimage import find_objects, label
 
 from isthmus.core.types import Batch
 from isthmus.data.frames import as_sheet
@@ -24,6 +25,8 @@ LEAST_SHARE = 0.05
 """Of the blame of a row, that makes a column worth naming."""
 WHOLE, LONG = 1e3, 1e6
 """Numbers between these are told without a fraction, and larger ones by their power of ten."""
+HALF, USUAL = 0.5, 2.0
+"""Of what is most unlike in an image, and times as unlike as usual, from which a place is named."""
 MINUTE, DAY = 60, 86_400
 PRECISION = 2e-7
 """Of single precision, in which rows are kept."""
@@ -48,6 +51,39 @@ class Reason(NamedTuple):
             return f"{self.column} missing, expected {shown(self.expected)}"
         spread = "" if self.spread is None else f" ± {shown(float(f'{self.spread:.2g}'))}"
         return f"{self.column} {shown(self.value)}, expected {shown(self.expected)}{spread}"
+
+
+class Region(NamedTuple):
+    """A part of an image that is unlike the same part of others, in pixels; ends are left out."""
+
+    left: int
+    right: int
+    top: int
+    bottom: int
+    unlike: float
+    """How many times as much as usual, where it is most."""
+
+    def __str__(self) -> str:
+        place = f"x {self.left} to {self.right}, y {self.top} to {self.bottom}"
+        return f"{place}, {self.unlike:.3g} times as unlike others as usual"
+
+
+def regions(unlike: NDArray[np.float32], most: int) -> list[Region]:
+    """The parts of an image that are to blame, the worst first.
+
+    Parameters
+    ----------
+    unlike : array of shape (height, width)
+        1 where all is as usual.
+    most : int
+    """
+    least = max(HALF * float(unlike.max()), USUAL)
+    named, _ = label(unlike > least)
+    found = [
+        Region(x.start, x.stop, y.start, y.stop, float(unlike[y, x].max()))
+        for y, x in find_objects(named)
+    ]
+    return sorted(found, key=lambda region: -region.unlike)[:most]
 
 
 def shown(value: Any) -> str:
@@ -103,6 +139,8 @@ def reasons(detector: AnomalyDetector, X: Any, most: int = 3) -> list[list[Reaso
         spread = more - usual if isinstance(usual, float) else None
         name, value = names[kind.places[j]], values[j][i]
         value = None if value is None or value != value else value
+        if spread is None and value is not None and value == usual:
+            continue  # it is to blame only together with others, and says nothing by itself
         found[i].append(Reason(name, value, usual, spread, float(blame[i, j])))
     return found
 

@@ -18,6 +18,7 @@ from isthmus.tasks import answers
 from isthmus.tasks.strangeness import STRANGER
 
 Array = NDArray[np.float32]
+COLUMNS_AT_ONCE = 256
 AT_ONCE = 16_384
 """Rows that are looked at together."""
 
@@ -43,33 +44,57 @@ class References:
     looked : Looked
     folds : array of int of shape (r,)
         Which member has not seen a row.
+    groups : array of int of shape (r,), optional
+        Numbers from 0 on, the same for rows that belong together.
     """
 
-    def __init__(self, model: Model | Ensemble, looked: Looked, folds: NDArray[np.int64]) -> None:
-        self.model, self.looked, self.folds = model, looked, folds
+    def __init__(
+        self,
+        model: Model | Ensemble,
+        looked: Looked,
+        folds: NDArray[np.int64],
+        groups: NDArray[np.int64] | None = None,
+    ) -> None:
+        self.model, self.looked, self.folds, self.groups = model, looked, folds, groups
         keys = as_bytes(looked.rows)
         self.order = np.argsort(keys, kind="stable")
         self.keys = keys[self.order]
 
     @classmethod
-    def of(cls, model: Model | Ensemble, batch: Batch, folds: NDArray[np.int64]) -> References:
+    def of(
+        cls,
+        model: Model | Ensemble,
+        batch: Batch,
+        folds: NDArray[np.int64],
+        groups: NDArray[np.int64] | None = None,
+    ) -> References:
         """Of the rows of a batch."""
-        return cls(model, look(model, batch), folds)
+        return cls(model, look(model, batch), folds, groups)
 
     def kept(self, numbers: NDArray[np.int64]) -> References:
         """Only those with these numbers."""
         rows, rebuilt = self.looked
         few = Looked(rows[numbers], rebuilt[:, numbers])
-        return References(self.model, few, self.folds[numbers])
+        groups = None if self.groups is None else self.groups[numbers]
+        return References(self.model, few, self.folds[numbers], groups)
 
-    def with_more(self, more: Looked, most: int, draws: np.random.Generator) -> References:
+    def with_more(
+        self,
+        more: Looked,
+        groups_of_more: NDArray[np.int64] | None,
+        most: int,
+        draws: np.random.Generator,
+    ) -> References:
         """These and others, which no member has seen; of more than ``most`` a part is drawn."""
         rows = np.concatenate([self.looked.rows, more.rows])
         rebuilt = np.concatenate([self.looked.rebuilt, more.rebuilt], axis=1)
         folds = draws.integers(len(rebuilt), size=len(more.rows))
         folds = np.concatenate([self.folds, folds])
         few = np.sort(draws.permutation(len(folds))[:most])
-        return References(self.model, Looked(rows, rebuilt), folds).kept(few)
+        groups = self.groups
+        if groups is not None and groups_of_more is not None:
+            groups = np.concatenate([groups, groups_of_more])
+        return References(self.model, Looked(rows, rebuilt), folds, groups).kept(few)
 
     def whole(self, batch: Batch) -> Looked:
         """All rows of a batch at once."""
@@ -132,7 +157,22 @@ def embedded(likelihood: Likelihood, x: Tensor, weight: bool = False) -> Array:
 
 def owners(likelihood: Likelihood, n_columns: int) -> NDArray[np.int64]:
     """(d,) which column of the data each value belongs to that the network sees."""
-    found: NDArray[np.int64] = embedded(likelihood, torch.eye(n_columns), weight=True).argmax(0)
+    found = np.zeros(0, np.int64)
+    for first in range(0, n_columns, COLUMNS_AT_ONCE):
+        last = min(first + COLUMNS_AT_ONCE, n_columns)
+        one = torch.zeros(last - first, n_columns)
+        one[:, first:last] = torch.eye(last - first)
+        shown = embedded(likelihood, one, weight=True)
+        found = np.zeros(shown.shape[1], np.int64) if not first else found
+        own, column = np.nonzero(shown)
+        found[column] = first + own
+    return found
+
+
+def first_of_equal(rows: Array) -> NDArray[np.bool_]:
+    """(n,) whether a row is the first of those that are equal."""
+    found = np.zeros(len(rows), bool)
+    found[np.unique(as_bytes(rows), return_index=True)[1]] = True
     return found
 
 

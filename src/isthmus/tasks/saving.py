@@ -16,7 +16,7 @@ from torch.overrides import TorchFunctionMode
 
 import isthmus
 from isthmus.baselines import PCA
-from isthmus.core.errors import AbilityError, ModelFileError
+from isthmus.core.errors import AbilityError, ModelFileError, SpecError
 from isthmus.core.recipe import Recipe
 from isthmus.core.specs import Spec
 from isthmus.core.strict_json import strict
@@ -97,7 +97,7 @@ def load(
         The folder that ``save`` wrote.
     encoder, decoder : torch.nn.Module, optional
         Modules of the same architecture as at the fit, where it was done with your own: no class
-        is ever imported because a file says so.
+        is ever imported because a file says so. The encoder of a detector comes with its weights.
     device : str
         Where it shall compute.
 
@@ -112,35 +112,65 @@ def load(
         If the folder is not a saved model, or is truncated, changed, or newer than the library.
     AbilityError
         If it was fitted with own modules and they are not passed.
+    SpecError
+        If what is passed for them is no module.
     """
     place = device_of(device)
+    passed: dict[str, Any] = {"encoder": encoder, "decoder": decoder}
+    for name, module in passed.items():
+        if not isinstance(module, nn.Module | None):
+            raise SpecError(f"{name} must be a torch.nn.Module, got {type(module).__name__}.")
     config, tensors = load_directory(Path(path))
     with understood(path):
-        own = config["fitted"]["own_modules"]
-        if not own and (encoder is not None or decoder is not None):
-            raise AbilityError(
-                f"'{path}' was fitted with a network of this library, not with modules of its "
-                "user's. Leave encoder and decoder out."
-            )
-        if own and (encoder is None or decoder is None):
-            raise AbilityError(
-                f"'{path}' was fitted with modules of its user's. "
-                "Pass them: load(path, encoder=..., decoder=...)."
-            )
-        parameters = _revived(config["estimator"]["parameters"])
-        estimator = Autoencoder(**{**parameters, "encoder": encoder, "decoder": decoder})
+        own, told = config["fitted"]["own_modules"], config.get("detector")
+        backbone = told is not None and told.get("images", {}).get("encoder") is True
+        needed = ["encoder"] * (own or backbone) + ["decoder"] * own
+        check_modules(path, needed, passed)
+        modules = passed if own else {}
+        estimator = Autoencoder(**{**_revived(config["estimator"]["parameters"]), **modules})
         _restore(estimator, config, tensors, place)
-        if "detector" in config:
+        if told is not None:
             from isthmus.tasks.detector_state import from_saved
 
-            return from_saved(estimator, config["detector"], under(tensors, "detector."))
+            return from_saved(estimator, told, under(tensors, "detector."), encoder)
     return estimator
 
 
+def check_modules(
+    path: str | Path, needed: list[str], given: Mapping[str, nn.Module | None]
+) -> None:
+    """Refuse to load without the modules of the user's own that a model needs, or with others."""
+    passed = [name for name, module in given.items() if module is not None]
+    if passed == needed:
+        return
+    if not needed:
+        raise AbilityError(
+            f"'{path}' was fitted with a network of this library, not with modules of its "
+            "user's. Leave encoder and decoder out."
+        )
+    raise AbilityError(
+        f"'{path}' was fitted with modules of its user's. Pass them: "
+        f"load(path, {', '.join(f'{name}=...' for name in needed)})."
+    )
+
+
 def load_autoencoder(path: str | Path, **options: Any) -> Autoencoder:
-    """As ``load``; of a detector, its model."""
+    """As ``load``; of a detector, its model.
+
+    Raises
+    ------
+    AbilityError
+        Also where it is a detector of images, whose model is one of what they look like.
+    """
     found = load(path, **options)
-    model: Autoencoder = found if isinstance(found, Autoencoder) else found.model_
+    if isinstance(found, Autoencoder):
+        return found
+    if found.images_ is not None:
+        raise AbilityError(
+            f"'{path}' finds anomalies among images and has no codes of them. Fit a model that "
+            "has with: isthmus fit DATA"
+        )
+    model: Autoencoder = found.model_
     return model
 
 

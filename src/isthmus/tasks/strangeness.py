@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from isthmus.baselines.neighbours import CLOSE, Neighbours, steady
 from isthmus.baselines.scales import learn
 from isthmus.tasks.calibration import Tail
+from isthmus.training.views import cut
 
 Array = NDArray[np.float64]
 SHARPNESS = 60.0
@@ -50,6 +51,8 @@ class Strangeness:
     folds : array of int of shape (r,), optional
         Which member has not seen a reference.
     seed : int
+    groups : array of int of shape (r,), optional
+        Numbers from 0 on; rows of a group are alike, and say nothing of rows of others.
     close : tuple of int
         Of how many neighbours the mean distance is taken.
     weights : dict of str to float, optional
@@ -66,6 +69,7 @@ class Strangeness:
         folds: NDArray[np.int64] | None = None,
         seed: int = 0,
         *,
+        groups: NDArray[np.int64] | None = None,
         close: tuple[int, ...] = CLOSE,
         weights: dict[str, float] | None = None,
         of_references: Array | None = None,
@@ -89,19 +93,24 @@ class Strangeness:
         for k, part in enumerate(() if rebuilt is None else rebuilt):
             self.members.append(self._member(part, self.folds == k))
         if weights is None:
-            of_references = self._cross_fitted(rows, places, rebuilt, seed)
+            of_references = self._cross_fitted(rows, places, rebuilt, seed, groups)
         if of_references is not None:
             self.of_references = of_references
             """(r,) of each reference, by what is learned of the others."""
 
     def _cross_fitted(
-        self, rows: Array, places: NDArray[np.bool_], rebuilt: Array | None, seed: int
+        self,
+        rows: Array,
+        places: NDArray[np.bool_],
+        rebuilt: Array | None,
+        seed: int,
+        groups: NDArray[np.int64] | None,
     ) -> Array:
         """Scales and distances learned from nine tenths of the references, and the others scored
         as any other rows would be: by themselves references look too ordinary.
         """
         scores = np.zeros(len(rows))
-        for part in np.array_split(np.random.default_rng(seed).permutation(len(rows)), TENTHS):
+        for part in tenths(len(rows), seed, groups):
             if not len(part):
                 continue
             rest = np.setdiff1d(np.arange(len(rows)), part)
@@ -177,6 +186,15 @@ class Strangeness:
                     less = in_nats(self.tails[name], nearest(left[None], self.close))[0]
                     blame[j] += self.weights[name] * (told - less)
         return blame
+
+
+def tenths(n: int, seed: int, groups: NDArray[np.int64] | None) -> list[NDArray[np.int64]]:
+    """Numbers of the rows in each of ten parts, drawn; of a group all in one."""
+    draws = np.random.default_rng(seed)
+    if groups is None:
+        return np.array_split(draws.permutation(n), TENTHS)
+    folds = cut(n, TENTHS, n, draws, groups)
+    return [np.flatnonzero(folds == k) for k in range(TENTHS)]
 
 
 def used_columns(rows: Array) -> NDArray[np.bool_]:

@@ -14,6 +14,7 @@ from isthmus.apps.cli.verbs import INTERRUPTED
 from isthmus.core.wording import counted
 
 if TYPE_CHECKING:
+    from isthmus.apps.cli.rows import Rows
     from isthmus.tasks.detect import AnomalyDetector
 
 RATE = "RATE"
@@ -29,6 +30,8 @@ TAKEN = (
     "false_alarms",
     "contamination",
     "labels",
+    "groups",
+    "kind",
     "resume",
     "quiet",
     "as_json",
@@ -91,13 +94,22 @@ def detect(
     reasons: Annotated[
         int, typer.Option(min=0, metavar="N", help="Columns named as reasons of an alarm.")
     ] = 3,
+    maps: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Of images: where to write each alarm with a tint where it is unlike others.",
+            show_default=False,
+        ),
+    ] = None,
     labels: options.Labels = None,
     as_json: options.Json = False,
 ) -> None:
     """Write for each row of DATA a score, a p-value, whether it is an alarm, and why.
 
     The p-value is the share of ordinary rows that are as strange. MODEL is one that was fitted
-    with --for detect.
+    with --for detect. Should the rows, in their order, have drifted from those fitted on, it is
+    said.
     """
     import numpy as np
 
@@ -110,18 +122,49 @@ def detect(
         raise typer.BadParameter("give --false-alarms or --fdr, not both.", param_hint="--fdr")
     check_out(out, "words")
     detector = detector_at(model)
-    rows = read_rows(data, labels, of=detector.model_)
+    if maps is not None:
+        check_maps(maps, detector)
+    rows = read_rows(data, labels, of=detector)
     scores = detector.score_samples(rows.X)
     pvalues = in_shares(detector.tail_(-scores))
     alarms = alarms_of(detector, scores, pvalues, rate, discovered)
     why = np.full(len(scores), "", dtype=object)
-    if reasons and alarms.any():
-        which = np.flatnonzero(alarms)
+    which = np.flatnonzero(alarms)
+    if reasons and len(which):
         found = detector.reasons(taken(rows.X, which), reasons)
         why[which] = ["; ".join(str(reason) for reason in row) for row in found]
-    write(out, {"score": scores, "p_value": pvalues, "alarm": alarms, "reasons": why.astype(str)})
-    words = f"{out}: {counted(int(alarms.sum()), 'alarm')} in {counted(len(scores), 'row')}"
-    give({"out": str(out), "rows": len(scores), "alarms": int(alarms.sum())}, words, as_json)
+    told = {"score": scores, "p_value": pvalues, "alarm": alarms, "reasons": why.astype(str)}
+    which_row = {"row": np.arange(len(scores))}
+    names = which_row if rows.files is None else {"file": np.array(rows.files)}
+    write(out, names | told)
+    if maps is not None and len(which):
+        write_maps(maps, detector, rows, which)
+    moved = detector.drift_of(-scores)
+    words = f"{out}: {counted(len(which), 'alarm')} in {counted(len(scores), 'row')}"
+    words += f"; {moved}" * moved.told
+    result = {"out": str(out), "rows": len(scores), "alarms": len(which)}
+    drift = {"drift_judged": moved.judged, "drift_since": moved.since, "bursts": moved.bursts}
+    give({**result, **drift}, words, as_json)
+
+
+def check_maps(folder: Path, detector: AnomalyDetector) -> None:
+    """Refuse before the work what could not be written after it."""
+    from isthmus.apps.cli.rows import check_out
+
+    if detector.images_ is None:
+        raise typer.BadParameter("there are maps of images only.", param_hint="--maps")
+    check_out(folder, "images", "--maps")
+
+
+def write_maps(folder: Path, detector: AnomalyDetector, rows: Rows, which: Any) -> None:
+    """Write images, each with a tint where it is unlike others."""
+    from isthmus import data, plot
+    from isthmus.data.gathering import as_images
+
+    images = taken(rows.X, which)
+    drawn = [plot.heat(*pair) for pair in zip(images, detector.explain_scores(images), strict=True)]
+    called = [str(i) if rows.files is None else f"{i}-{Path(rows.files[i]).stem}" for i in which]
+    data.write(folder, as_images(drawn), [f"{name}.png" for name in called])
 
 
 def check_no_more(ctx: typer.Context) -> None:
@@ -146,6 +189,8 @@ def fit_detector(
     seed: int,
     device: str,
     labels: list[str] | None,
+    groups: str | None,
+    kind: str | None,
     quiet: bool,
     as_json: bool,
     *,
@@ -157,9 +202,12 @@ def fit_detector(
     training is kept.
     """
     from isthmus.apps.cli.rows import read_rows, say_read
-    from isthmus.core.errors import AbilityError
     from isthmus.tasks.detect import AnomalyDetector
 
+    if groups and labels:
+        raise typer.BadParameter(
+            "one column can be set apart: leave --labels out.", param_hint="--groups"
+        )
     detector = AnomalyDetector(
         contamination=contamination,
         epochs=epochs,
@@ -172,19 +220,17 @@ def fit_detector(
     if false_alarms is not None:
         detector.set_params(false_alarms=false_alarms)
     try:
-        rows = read_rows(data, labels)
+        rows = read_rows(data, [groups] if groups else labels, kind)
         if not quiet:
             say_read(data, rows)
         if not resume:
             drop(partial)
-        detector.fit(rows.X)
+        detector.fit(rows.X, groups=rows.labels if groups else None)
+        detector.set_apart_ = groups
         identity = detector.save(out)
     except KeyboardInterrupt:
         say_interrupted(partial, words)
         raise typer.Exit(INTERRUPTED) from None
-    except AbilityError:
-        drop(partial)  # to go on would lead no further
-        raise
     drop(partial)
     known, n = int(detector.kept_.sum()), len(rows)
     by = ", ".join(f"{name} {weight:.0%}" for name, weight in detector.weights_.items())

@@ -114,6 +114,17 @@ def fit(
             show_default=False,
         ),
     ] = None,
+    groups: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN",
+            help=(
+                "With --for detect, a column set apart that says what rows belong to, where "
+                "several are of one machine or object and new ones are of others."
+            ),
+            show_default=False,
+        ),
+    ] = None,
     kind: Annotated[
         str | None,
         typer.Option(
@@ -186,11 +197,11 @@ def fit(
         check_no_more(ctx)
         check_partial(partial, resume)
         fit_detector(
-            data, out, *rates, epochs, max_time, seed, device, labels, quiet, as_json,
+            data, out, *rates, epochs, max_time, seed, device, labels, groups, kind, quiet, as_json,
             partial=partial, resume=resume, words=words,
         )  # fmt: skip
         return
-    _only_for_detect(false_alarms, contamination)
+    _only_for_detect(false_alarms, contamination, groups)
     check_partial(partial, resume)
     try:
         from isthmus.apps.cli.rows import read_rows, say_read
@@ -240,8 +251,9 @@ def fit(
     give(fitted(model, out, identity, len(rows)), f"{out}: {_said(model)}", as_json)
 
 
-def _only_for_detect(false_alarms: str | None, contamination: str | None) -> None:
-    for option, value in (("--false-alarms", false_alarms), ("--contamination", contamination)):
+def _only_for_detect(*values: str | None) -> None:
+    options = ("--false-alarms", "--contamination", "--groups")
+    for option, value in zip(options, values, strict=True):
         if value is not None:
             raise typer.BadParameter("it goes with --for detect.", param_hint=option)
 

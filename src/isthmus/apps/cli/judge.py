@@ -38,7 +38,7 @@ def evaluate(
     if hasattr(estimator, "strangeness_"):
         from isthmus.tasks.judge_alarms import judge_alarms
 
-        rows = read_rows(data, labels, of=estimator.model_)
+        rows = read_rows(data, labels, of=estimator)
         found = judge_alarms(estimator, rows.X, rows.labels)
     else:
         rows = read_rows(data, labels, of=estimator)
@@ -94,7 +94,7 @@ def report(
 
     found = load(model)
     detects = isinstance(found, AnomalyDetector)
-    rows = read_rows(data, labels, of=found.model_ if detects else found)
+    rows = read_rows(data, labels, of=found)
     shared = (model.name, found, rows.X, rows.labels, str(_config(model)["identity"]), data.name)
     context: Subject = AlarmContext(*shared, rows.files) if detects else Context(*shared)
     html = page(model.name, [context])
@@ -142,8 +142,8 @@ def _facts(model: Path, config: dict[str, Any], tensors: dict[str, Any]) -> dict
         "model": str(model),
         "identity": config["identity"],
         "library": config["library"],
-        "kind": config["data"]["kind"],
         **config["model"],
+        **_looked_at(config),
         "columns": fitted["feature_names_in"],
         "left_out": left_out(_columns(config["data"]["state"])),
         "recipe": config["recipe"],
@@ -154,6 +154,14 @@ def _facts(model: Path, config: dict[str, Any], tensors: dict[str, Any]) -> dict
         "events": fitted["events"],
         "detector": _alarms(config, tensors),
     }
+
+
+def _looked_at(config: dict[str, Any]) -> dict[str, Any]:
+    """What kind of data it takes; a detector of images has a model of what they look like."""
+    images = config.get("detector", {}).get("images")
+    if images is None:
+        return {"kind": config["data"]["kind"]}
+    return {"kind": "images", "shape": images["kind"]["shape"]}
 
 
 def _alarms(config: dict[str, Any], tensors: dict[str, Any]) -> dict[str, Any] | None:
@@ -176,6 +184,8 @@ def _started_plain(model: Path, config: dict[str, Any]) -> bool:
     """Whether it was PCA before it was trained."""
     from isthmus.tasks.saving import load_autoencoder as load
 
+    if config.get("detector", {}).get("images") is not None:
+        return True  # its members are our own
     # Modules of the user's own start as they please, and are not here to be asked.
     return not config["fitted"]["own_modules"] and load(model).model_.starts_plain
 

@@ -21,6 +21,7 @@ from isthmus.data.files import ARRAY_ENDINGS, IMAGE_ENDINGS
 
 if TYPE_CHECKING:
     from isthmus.tasks.autoencoder import Autoencoder
+    from isthmus.tasks.detect import AnomalyDetector
 
 Array = NDArray[Any]
 
@@ -61,7 +62,10 @@ class Rows:
 
 
 def read_rows(
-    data: Path, labels: list[str] | None, kind: str | None = None, of: Autoencoder | None = None
+    data: Path,
+    labels: list[str] | None,
+    kind: str | None = None,
+    of: Autoencoder | AnomalyDetector | None = None,
 ) -> Rows:
     """Read DATA, with one column set apart if asked.
 
@@ -71,7 +75,7 @@ def read_rows(
     labels : list of str, optional
     kind : str, optional
         "table" or "images".
-    of : Autoencoder, optional
+    of : Autoencoder or AnomalyDetector, optional
         What the rows are for: one that was fitted on images takes those whose paths a table holds.
     """
     if labels and len(labels) > 1:
@@ -83,12 +87,21 @@ def read_rows(
         kind = "images"
     with _silent_libraries():
         loaded = files.read(data, kind=kind, labels=labels[0] if labels else None)
+        loaded = _without(loaded, getattr(of, "set_apart_", None))
         unread: list[str] = []
         if loaded.names is not None and kind == "images":
             loaded, unread = _pictured(loaded, data)
     in_table = not (data.is_dir() or data.suffix.lower() in IMAGE_ENDINGS)
     names = [str(path) if in_table else path.name for path in loaded.paths or ()]
     return Rows(loaded, names or None, tuple(unread))
+
+
+def _without(loaded: files.Loaded, column: str | None) -> files.Loaded:
+    """A table without a column that the model does not look at, if it is there."""
+    if column is None or column not in (getattr(loaded.X, "column_names", None) or ()):
+        return loaded
+    X = loaded.X.drop_columns([column])
+    return replace(loaded, X=X, names=None if loaded.names is None else X.column_names)
 
 
 def _pictured(loaded: files.Loaded, data: Path) -> tuple[files.Loaded, list[str]]:
@@ -160,12 +173,12 @@ def _silent_libraries() -> Iterator[None]:
         os.close(nowhere)
 
 
-def check_out(out: Path, kind: str = "table") -> None:
+def check_out(out: Path, kind: str = "table", option: str = "-o") -> None:
     """Refuse before the work a place that could not be written to after it."""
     try:
         files.check_output(out, kind)
     except DataError as error:
-        raise typer.BadParameter(str(error), param_hint="-o") from error
+        raise typer.BadParameter(str(error), param_hint=option) from error
 
 
 def write_codes(

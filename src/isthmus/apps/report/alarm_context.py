@@ -16,6 +16,7 @@ from isthmus.tasks.autoencoder import Autoencoder
 from isthmus.tasks.calibration import in_shares
 from isthmus.tasks.compare import Comparison
 from isthmus.tasks.detect import AnomalyDetector
+from isthmus.tasks.drift import Drift
 from isthmus.tasks.judge_alarms import flags, judge_alarms
 
 Array = NDArray[Any]
@@ -120,6 +121,11 @@ class AlarmContext:
         return known is not None and bool(known.any()) and not known.all()
 
     @cached_property
+    def moved(self) -> Drift:
+        """Whether the rows, in their order, have drifted."""
+        return self.detector.drift_of(self.scores)
+
+    @cached_property
     def comparison(self) -> Comparison:
         """The detector beside plain methods where labels tell, else by its alarms."""
         return judge_alarms(self.detector, self.X, self.labelled if self.has_both else None)
@@ -140,9 +146,14 @@ class AlarmContext:
         return found
 
     @property
-    def is_explained(self) -> bool:
-        """Whether columns can be named as reasons: images have none."""
-        return self.model.kind_.kind == "table" and len(self.alarms) > 0
+    def of_images(self) -> bool:
+        """Whether the rows are images: they have places to blame, in place of columns."""
+        return self.detector.images_ is not None
+
+    @cached_property
+    def unlike(self) -> Array:
+        """Of each alarm shown, how unlike others each place of the image is."""
+        return self.detector.explain_scores(self.rows_shown)
 
     @cached_property
     def rows_shown(self) -> Any:

@@ -11,9 +11,10 @@ from isthmus.apps.report import described
 from isthmus.apps.report.alarm_context import AlarmContext, Array, percent
 from isthmus.apps.report.pieces import Section, bars, facts, paragraph, picture, table
 from isthmus.core.wording import counted
+from isthmus.data.gathering import as_images
 from isthmus.model import n_parameters
 from isthmus.plot.tables import shortened
-from isthmus.tasks.detect import members_of
+from isthmus.tasks.members import members_of
 
 MOST_BLAMED = 12
 LONGEST_REASON = 160
@@ -26,6 +27,8 @@ FEWEST_ROWS = 20
 def verdict(context: AlarmContext) -> Section:
     """How many alarms there are, and what that says of the rows or of the detector."""
     body = paragraph(context.headline, "verdict") + paragraph(context.comparison.verdict)
+    if context.moved.told:
+        body += paragraph(f"In their order, the rows show {context.moved}.")
     if context.has_both:
         body += described.measured(context.comparison.rows)
     return Section("", body + _by_labels(context))
@@ -59,11 +62,9 @@ def alarms(context: AlarmContext) -> Section:
     if context.labelled is not None:
         head.append("labelled")
         columns.append(["anomaly" if context.labelled[i] else "–" for i in context.shown])
-    if context.is_explained:
-        head.append("reasons")
-        columns.append([_reasons(row) for row in context.reasons])
-    wordy = (len(head) - 1,) if context.is_explained else ()
-    drawn = table(head, zip(*columns, strict=True), wordy=wordy)
+    head.append("reasons")
+    columns.append([_reasons(row) for row in context.reasons])
+    drawn = table(head, zip(*columns, strict=True), wordy=(len(head) - 1,))
     return Section("Alarms", drawn + paragraph(_how_to_read(context), "caption"))
 
 
@@ -92,7 +93,7 @@ def _reasons(row: list[str]) -> str:
 def _how_to_read(context: AlarmContext) -> str:
     words = f"Scores are in nats; an alarm has more than {context.threshold:.2f}. The p-value is "
     words += f"the share of {context.usual} that are as strange."
-    if context.is_explained:
+    if not context.of_images:
         words += " What is expected of a column is what it is in rows that are otherwise alike."
     if context.files is None:
         words += " Rows are counted from 0."
@@ -127,7 +128,7 @@ def pictures(context: AlarmContext) -> Section:
 
 def blamed(context: AlarmContext) -> Section | None:
     """The columns that make the alarms strange."""
-    if not context.is_explained or not context.blame:
+    if context.of_images or not len(context.alarms) or not context.blame:
         return None
     drawn = bars(
         (shortened(name), nats, f"{nats:.3g}", "plain" if i else "ours")
@@ -140,6 +141,18 @@ def blamed(context: AlarmContext) -> Section | None:
     return Section("Columns to blame", drawn + paragraph(words, "caption"))
 
 
+def places(context: AlarmContext) -> Section | None:
+    """Where images are unlike others."""
+    if not context.of_images or not len(context.alarms):
+        return None
+    names = [_called(context, i) for i in context.shown]
+    drawing = plot.heat_maps(as_images(context.rows_shown), context.unlike, names)
+    drawn = picture(drawing, "Alarms, tinted where they are unlike others", context.name, "wide")
+    words = "The strangest images. The deeper the tint, the more unlike the same part of those "
+    words += "fitted on."
+    return Section("Where they are unlike others", drawn + paragraph(words, "caption"))
+
+
 def summary(context: AlarmContext) -> Section:
     """What the detector is, and how the rows that it was fitted on compare with these."""
     detector, model = context.detector, context.model
@@ -148,7 +161,7 @@ def summary(context: AlarmContext) -> Section:
     weights = sorted(detector.weights_.items(), key=lambda pair: -pair[1])
     members = counted(members_of(model), "autoencoder")
     pairs = [
-        ("Data", described.data(model, len(context), context.source)),
+        ("Data", described.data(detector.kind_, len(context), context.source)),
         ("Compared with", f"{told} rows fitted on"),
         ("Scales", ", ".join(f"{name} {percent(weight)}" for name, weight in weights)),
         (
@@ -183,6 +196,7 @@ def _spread(scores: Array, threshold: float) -> list[str]:
 SECTIONS: tuple[Callable[[AlarmContext], Section | None], ...] = (
     verdict,
     alarms,
+    places,
     pictures,
     blamed,
     summary,

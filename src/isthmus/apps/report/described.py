@@ -7,15 +7,16 @@ from collections.abc import Sequence
 import numpy as np
 
 from isthmus.apps.report.pieces import paragraph, table, text
+from isthmus.data import Modality
 from isthmus.tasks.autoencoder import Autoencoder
 from isthmus.tasks.compare import Row
 
 MOST_COLUMNS_NAMED = 200
 
 
-def rows_of(model: Autoencoder) -> str:
+def rows_of(kind: Modality) -> str:
     """What the rows are, after their number."""
-    shape = model.model_.shape
+    shape = kind.shape
     if len(shape) == 3:
         channels, height, width = shape
         depth = f", {channels} channels" if channels > 1 else ""
@@ -23,9 +24,9 @@ def rows_of(model: Autoencoder) -> str:
     return f"rows of {shape[0]:,} column{'s' * (shape[0] != 1)}"
 
 
-def data(model: Autoencoder, n: int, source: str) -> str:
+def data(kind: Modality, n: int, source: str) -> str:
     """Where rows are from, how many, and of what."""
-    rows = f"{n:,} {rows_of(model)}"
+    rows = f"{n:,} {rows_of(kind)}"
     return f"{source}, {rows}" if source else rows
 
 

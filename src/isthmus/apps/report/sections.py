@@ -44,7 +44,7 @@ def summary(context: Context) -> Section:
     values = int(np.prod(model.model_.shape))
     numbers = model.latent_dim_ * int(np.prod(model.model_.grid, dtype=int))
     pairs = [
-        ("Data", described.data(model, len(context), context.source)),
+        ("Data", described.data(model.kind_, len(context), context.source)),
         ("Code", f"{numbers:,} numbers for {values:,} values, {values / numbers:.3g} to 1"),
         ("Composition", described.composition(model)),
         ("Parameters", f"{n_parameters(model.model_):,}"),
