@@ -35,12 +35,26 @@ def test_images_of_any_size_become_rows_of_finite_numbers(size: tuple[int, ...])
     assert np.isfinite(rows).all()
 
 
-def test_a_row_is_the_same_whatever_other_images_were_passed() -> None:
-    images = textured()
-    looks = ImageRows.fit(images)
-    whole = looks.rows(images)
-    assert_allclose(looks.rows(images[4:5])[0], whole[4], atol=1e-5)
-    assert_array_equal(looks.rows(images), whole)
+@pytest.mark.parametrize(
+    ("size", "threads"),
+    [((28, 28), 1), ((6, 6), 1), ((5, 9), 1), ((3, 40), 1), ((119, 119, 3), 2)],
+)
+def test_a_row_is_the_same_to_the_bit_whatever_other_images_were_passed(
+    size: tuple[int, ...], threads: int
+) -> None:
+    """Or an image fitted on would not be known again, and be called more ordinary than it is."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        images = textured(8, size)
+        looks = ImageRows.fit(images)
+        whole, maps = looks.rows(images), looks.unlike(images)
+        for i in (0, 5):
+            assert_array_equal(looks.rows(images[i : i + 1])[0], whole[i])
+            assert_array_equal(looks.unlike(images[i : i + 1])[0], maps[i])
+        assert_array_equal(looks.rows(images[::-1]), whole[::-1])
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_images_of_several_sizes_have_rows_of_one_length() -> None:
@@ -48,8 +62,24 @@ def test_images_of_several_sizes_have_rows_of_one_length() -> None:
     looks = ImageRows.fit(images)
     rows = looks.rows(images)
     alone = looks.rows(images[3:4])
-    assert_allclose(rows[3], alone[0], atol=1e-5)
+    assert_array_equal(rows[3], alone[0])
     assert [one.shape for one in looks.unlike(images)[:2]] == [(40, 50), (50, 40)]
+
+
+def test_images_smaller_than_a_patch_go_with_others() -> None:
+    images = [textured(1, size, seed)[0] for seed, size in enumerate([(4, 20), (12, 9)] * 6)]
+    looks = ImageRows.fit(images)
+    for new in (textured(1, (1, 1)), textured(1, (2, 30)), textured(1, (6, 6))):
+        assert np.isfinite(looks.rows(new)).all()
+        assert looks.unlike(new)[0].shape == new.shape[1:]
+    mixed = ImageRows.fit([textured(1, size)[0] for size in [(6, 6), (8, 8)] * 4])
+    assert mixed.rows(textured(3, (6, 6))).shape == mixed.rows(textured(3, (8, 8))).shape
+
+
+def test_what_is_usual_is_one() -> None:
+    looks = ImageRows.fit(textured(60))
+    for seed in (0, 5):
+        assert 0.7 < np.mean(looks.unlike(textured(60, seed=seed))) < 1.4
 
 
 def test_the_place_that_is_unlike_others_stands_out() -> None:
@@ -105,6 +135,7 @@ def test_a_backbone_of_the_users_own_is_looked_through(pooled: bool, length: int
     state, arrays = looks.state()
     again = from_state(state, arrays, backbone)
     assert_array_equal(again.rows(images), looks.rows(images))
+    assert_array_equal(again.rows(images[3:4])[0], looks.rows(images)[3])
     with pytest.raises(ModelFileError, match="module of its user's own"):
         from_state(state, arrays)
 
