@@ -73,7 +73,7 @@ def test_each_image_is_drawn_with_its_name_whatever_its_size_and_twelve_at_most(
     names = [f"$part_{i}$" for i in range(15)]
     drawing = heat_maps(images, [np.ones(image.shape[:2]) for image in images], names)
     assert [ax.get_title(loc="left") for ax in drawing.axes] == names[:12]
-    assert [np.shape(ax.images[0].get_array()) for ax in drawing.axes[:3]] == [
+    assert [np.asarray(ax.images[0].get_array()).shape for ax in drawing.axes[:3]] == [
         (6, 8, 3),
         (4, 8, 3),
         (6, 8, 3),
