@@ -10,6 +10,8 @@ NAMES = (
     "recipes",
     "quality",
     "nested",
+    "compress",
+    "train_bundled",
     "detect",
     "detect_images",
     "scaling",

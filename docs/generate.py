@@ -177,7 +177,7 @@ def _typed(parameter: Any, context: Any) -> str:
     """An argument or option as it is typed, what it takes in capitals."""
     words, _ = parameter.get_help_record(context)
     if parameter.param_type_name == "argument":
-        return str(words).split(" ")[0]
+        return str(parameter.metavar or str(words).split(" ")[0])
     return re.sub(r"<(\w+)[^>]*>", lambda kind: str(kind[1]).upper(), words)
 
 

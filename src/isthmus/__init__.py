@@ -9,24 +9,39 @@ __version__ = "0.1.0"
 
 _PLACES = {
     "AnomalyDetector": "isthmus.tasks.detect",
+    "Archive": "isthmus.codecs.archive",
     "Autoencoder": "isthmus.tasks.autoencoder",
+    "ImageCodec": "isthmus.codecs.images",
     "compare": "isthmus.tasks.compare",
-    "load": "isthmus.tasks.saving",
+    "load": "isthmus.loading",
     "Phase": "isthmus.core.recipe",
     "Recipe": "isthmus.core.recipe",
     "Spec": "isthmus.core.specs",
     "spec": "isthmus.core.specs",
 }
 
-__all__ = ["AnomalyDetector", "Autoencoder", "Phase", "Recipe", "Spec", "compare", "load", "spec"]
+__all__ = [
+    "AnomalyDetector",
+    "Archive",
+    "Autoencoder",
+    "ImageCodec",
+    "Phase",
+    "Recipe",
+    "Spec",
+    "compare",
+    "load",
+    "spec",
+]
 
 if TYPE_CHECKING:
+    from isthmus.codecs.archive import Archive
+    from isthmus.codecs.images import ImageCodec
     from isthmus.core.recipe import Phase, Recipe
     from isthmus.core.specs import Spec, spec
+    from isthmus.loading import load
     from isthmus.tasks.autoencoder import Autoencoder
     from isthmus.tasks.compare import compare
     from isthmus.tasks.detect import AnomalyDetector
-    from isthmus.tasks.saving import load
 
 
 def __getattr__(name: str) -> Any:

@@ -18,7 +18,7 @@ from sklearn.base import (
 )
 
 import isthmus
-from isthmus import AnomalyDetector, Autoencoder
+from isthmus import AnomalyDetector, Archive, Autoencoder, ImageCodec
 from isthmus.apps.cli.main import app
 
 PAGE = (Path(__file__).parents[2] / "docs" / "interface.md").read_text(encoding="utf-8")
@@ -61,7 +61,7 @@ def test_every_public_name_is_on_the_page_and_every_name_on_the_page_is_public()
         assert getattr(isthmus, name) is not None
 
 
-@pytest.mark.parametrize("estimator", [Autoencoder, AnomalyDetector])
+@pytest.mark.parametrize("estimator", [Autoencoder, AnomalyDetector, ImageCodec, Archive])
 def test_every_method_is_on_the_page_with_its_parameters(estimator: type):
     page = words(f"Methods of {estimator.__name__}", "now")
     methods = own_methods(estimator)
@@ -69,7 +69,8 @@ def test_every_method_is_on_the_page_with_its_parameters(estimator: type):
     for name, signature in methods.items():
         taken = [
             str(p.replace(annotation=inspect.Parameter.empty))
-            for p in list(signature.parameters.values())[1:]
+            for p in signature.parameters.values()
+            if p.name not in ("self", "cls")
         ]
         assert page[name] == f"{name}({', '.join(taken)})"
 
@@ -77,7 +78,8 @@ def test_every_method_is_on_the_page_with_its_parameters(estimator: type):
 def test_every_parameter_is_on_the_page_and_every_parameter_on_the_page_exists():
     methods = (AnomalyDetector.select,)
     of_methods = {name for method in methods for name in inspect.signature(method).parameters}
-    taken = {*Autoencoder().get_params(), *AnomalyDetector().get_params()}
+    estimators = (Autoencoder(), AnomalyDetector(), ImageCodec())
+    taken = {name for estimator in estimators for name in estimator.get_params()}
     assert set(words("Parameters", "now")) == taken | (of_methods - {"self", "X"})
 
 
@@ -85,10 +87,12 @@ def test_every_attribute_on_the_page_is_there_after_fit_and_every_other_is_priva
     pandas = pytest.importorskip("pandas")
     X = pandas.DataFrame(np.random.default_rng(0).normal(size=(40, 3)), columns=["a", "b", "c"])
     fitted = Autoencoder(latent_dim=2, epochs=1).fit(X)
+    codec = ImageCodec(epochs=1).fit(np.zeros((20, 8, 8), np.uint8))
     page = set(words("What fit leaves", "now"))
     for name in page:
-        assert getattr(fitted, name) is not None
-    assert {name for name in vars(fitted) if re.fullmatch(r"[a-z]\w*_", name)} <= page
+        assert getattr(fitted, name, None) is not None or getattr(codec, name) is not None
+    left = {*vars(fitted), *vars(codec)}
+    assert {name for name in left if re.fullmatch(r"[a-z]\w*_", name)} <= page
 
 
 def test_every_command_is_on_the_page_and_every_command_on_the_page_exists():
@@ -117,6 +121,8 @@ def test_every_option_is_on_the_page_and_every_option_on_the_page_exists():
 )
 def test_nothing_that_is_planned_is_there_already(title):
     planned = set(words(title, "planned"))
-    methods = {*own_methods(Autoencoder), *own_methods(AnomalyDetector)}
-    there = {*isthmus.__all__, *methods, *Autoencoder().get_params(), *commands()}
+    estimators = (Autoencoder, AnomalyDetector, ImageCodec)
+    there = {*isthmus.__all__, *commands()}
+    for estimator in estimators:
+        there |= {*own_methods(estimator), *estimator().get_params()}
     assert not planned & there

@@ -17,11 +17,18 @@ import isthmus
 
 CLASSICS = Path(__file__).resolve().parents[2] / "examples" / "classics"
 SOURCE = Path(isthmus.__file__).resolve().parents[1]
-EXAMPLES = ("compress_images", "learn_features", "practice", "own_keras_modules")
+EXAMPLES = (
+    "compress_images",
+    "learn_features",
+    "practice",
+    "fully_recovered",
+    "own_keras_modules",
+)
 SMALL = {
     "compress_images": "--rows 800 --epochs 2 --seeds 1",
     "learn_features": "--rows 800 --epochs 4 --seeds 1",
     "practice": "--rows 800 --epochs 10 --seeds 1 --lever-epochs 8 --levers dropout",
+    "fully_recovered": "--rows 800 --epochs 4 --seeds 1 --codec-epochs 20",
     "own_keras_modules": "--rows 800 --epochs 4 --seeds 1",
 }
 NEEDS_TIME = "no worse than plain Keras"
@@ -68,7 +75,7 @@ def test_what_a_classic_claims_holds_on_few_images_but_for_long_training(name: s
         assert {"plain Keras", "ours, same network", "ours", "PCA"} <= set(figures["rows"])
 
 
-@pytest.mark.parametrize("name", EXAMPLES[:3])
+@pytest.mark.parametrize("name", EXAMPLES[:4])
 def test_without_keras_a_classic_says_so_and_still_holds_ours_against_pca(name: str) -> None:
     figures, printed = figures_of(name, SMALL[name], keras=False)
     assert "Keras is not installed" in printed
@@ -86,6 +93,17 @@ def test_a_method_that_loses_to_pca_is_named_in_print(tmp_path: Path) -> None:
     assert "PCA beats ours, same network" in printed
     for picture in ("reconstructions.png", "codes.png"):
         assert (tmp_path / picture).read_bytes().startswith(b"\x89PNG")
+
+
+def test_bytes_are_weighed_as_they_are_and_every_pixel_comes_back_from_ours_alone() -> None:
+    figures, printed = figures_of("fully_recovered", SMALL["fully_recovered"], keras=False)
+    nbytes = {name: row["bytes"] for name, row in figures["bytes"].items()}
+    assert nbytes["its pixels, a byte each"] == 64
+    assert nbytes["its code, float32"] == 4 * 16
+    assert nbytes["ours, an archive"] < nbytes["ours, a file each"] < nbytes["a PNG file"]
+    assert all(row["images right"] < 1 for row in figures["rows"].values())
+    assert "holds: ours, lossless, gives every pixel" in printed
+    assert "has paid for its model from" in printed
 
 
 def test_a_file_of_images_has_its_last_ten_thousand_held_out(

@@ -10,10 +10,12 @@ IsthmusError
 ├── AbilityError        this model cannot do that; the message says which could
 ├── NotFittedError      used before ``fit``                   (also scikit-learn's)
 ├── TrainingError       training failed: diverged, or cannot be resumed
-└── ModelFileError      a saved model that cannot be trusted or read
-    ├── TamperedError   its content is not what its hash says
-    ├── TruncatedError  files or bytes are missing
-    └── NewerError      written by a newer version than this one
+├── ModelFileError      a saved model that cannot be trusted or read
+│   ├── TamperedError   its content is not what its hash says
+│   ├── TruncatedError  files or bytes are missing
+│   └── NewerError      written by a newer version than this one
+└── CompressedError     compressed bytes that cannot be trusted or read
+    └── OtherModelError they were written with another model
 """
 
 from __future__ import annotations
@@ -78,6 +80,14 @@ class TruncatedError(ModelFileError):
 
 class NewerError(ModelFileError):
     """A saved model was written by a newer version of the library."""
+
+
+class CompressedError(IsthmusError):
+    """Compressed bytes cannot be read, or are not what was written."""
+
+
+class OtherModelError(CompressedError):
+    """Compressed bytes were written with another model than the one at hand."""
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -353,6 +353,23 @@ PAPERS: dict[str, Paper] = {
         "How to set AdamW's weight decay as you scale model and dataset size",
         2024,
     ),
+    "https://arxiv.org/abs/1701.05517": Paper(
+        "Salimans, Tim and Karpathy, Andrej and Chen, Xi and Kingma, Diederik P.",
+        "PixelCNN++: Improving the PixelCNN with Discretized Logistic Mixture Likelihood and Other "
+        "Modifications",
+        2017,
+        "International Conference on Learning Representations",
+        "inproceedings",
+    ),
+    "https://arxiv.org/abs/1712.05877": Paper(
+        "Jacob, Benoit and Kligys, Skirmantas and Chen, Bo and Zhu, Menglong and Tang, Matthew and "
+        "Howard, Andrew and Adam, Hartwig and Kalenichenko, Dmitry",
+        "Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only "
+        "Inference",
+        2018,
+        "IEEE Conference on Computer Vision and Pattern Recognition",
+        "inproceedings",
+    ),
     "https://kellerjordan.github.io/posts/muon/": Paper(
         "Jordan, Keller and Jin, Yuchen and Boza, Vlado and You, Jiacheng and Cesista, Franz and "
         "Newhouse, Laker and Bernstein, Jeremy",

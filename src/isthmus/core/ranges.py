@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import math
 import numbers
+import re
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
+
 from isthmus.core.errors import SpecError
+
+UNITS = {"": 1.0, "s": 1.0, "sec": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0}
 
 
 def positive_int(value: Any, name: str, most: int | None = None) -> int:
@@ -48,3 +53,33 @@ def share(value: Any, name: str) -> float:
     if not 0 <= found < 1:
         raise SpecError(f"{name} must be at least 0 and below 1, got {value!r}.")
     return found
+
+
+def seconds(value: Any) -> float | None:
+    """Seconds from a number or from "90s", "2min", "1h"."""
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        return positive(value, "max_time")
+    match = re.fullmatch(r"\s*([\d.]+)\s*([a-z]*)\s*", value)
+    try:
+        return positive(float(match[1]) * UNITS[match[2]], "max_time") if match else float("x")
+    except (ValueError, KeyError):
+        raise SpecError(
+            f"max_time must be seconds, or like '90s', '2min', '1h', got {value!r}."
+        ) from None
+
+
+def seed_of(random_state: Any) -> int:
+    """A seed from what scikit-learn accepts as ``random_state``; None draws a new one."""
+    if random_state is None:
+        return int(np.random.default_rng().integers(2**31))
+    if isinstance(random_state, np.random.RandomState):
+        return int(random_state.randint(2**31 - 1))
+    whole = isinstance(random_state, numbers.Integral) and not isinstance(random_state, bool)
+    if not whole or abs(int(random_state)) >= 2**63:
+        raise SpecError(
+            "random_state must be a whole number of at most 63 bits, a RandomState or None, "
+            f"got {random_state!r}."
+        )
+    return int(random_state)

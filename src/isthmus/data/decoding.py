@@ -7,6 +7,7 @@ with several pages or frames the first one. 8 and 16 bits of grey, 8 bits of col
 
 from __future__ import annotations
 
+import io
 import os
 import warnings
 from collections.abc import Iterator, Sequence
@@ -56,7 +57,7 @@ def read_image(path: Path) -> Array:
         If it is missing, damaged, cut short, larger than Pillow's limit, or says that it is far
         larger than so small a file can be.
     """
-    with _silence():
+    with silence():
         return _read(path)
 
 
@@ -71,7 +72,7 @@ def read_each(paths: Sequence[Path]) -> list[Array]:
         As ``read_image``, for the first file that cannot be read; the rest are not looked at.
     """
     threads = min(MOST_THREADS, _processors())
-    with _silence():
+    with silence():
         if threads < 2 or len(paths) < FEWEST_FILES or _size(paths[0]) < SMALLEST_FILE:
             return [_read(path) for path in paths]
         images: list[Array] = []
@@ -79,6 +80,21 @@ def read_each(paths: Sequence[Path]) -> list[Array]:
             for first in range(0, len(paths), AHEAD):
                 images += pool.map(_read, paths[first : first + AHEAD])
         return images
+
+
+def read_bytes_as_image(content: bytes) -> Array:
+    """The image in the bytes of a file, as it lies there.
+
+    Raises
+    ------
+    DataError
+        If there is none.
+    """
+    try:
+        with silence(), Image.open(io.BytesIO(content), formats=_formats()) as file:
+            return pixels(file)
+    except Exception as error:
+        raise DataError(f"these bytes hold no image that can be read ({error}).") from error
 
 
 def _processors() -> int:
@@ -97,7 +113,7 @@ def _size(path: Path) -> int:
 
 
 @contextmanager
-def _silence() -> Iterator[None]:
+def silence() -> Iterator[None]:
     """No warnings; held by the caller of threads, since the filters are those of the process."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -107,7 +123,7 @@ def _silence() -> Iterator[None]:
 def _read(path: Path) -> Array:
     try:
         with Image.open(path, formats=_formats()) as file:
-            _check_size(file, path)
+            check_size(file, path)
             file.load()
             ImageOps.exif_transpose(file, in_place=True)
             return pixels(file)
@@ -135,7 +151,13 @@ def _formats() -> list[str]:
     return [name for name in FORMATS if name in Image.OPEN]
 
 
-def _check_size(image: Image.Image, path: Path) -> None:
+def check_size(image: Image.Image, path: Path) -> None:
+    """Refuse an image that says it is larger than it can be, before it is decoded.
+
+    Raises
+    ------
+    DataError
+    """
     limit, pixels = Image.MAX_IMAGE_PIXELS, image.width * image.height
     if limit is None:
         return

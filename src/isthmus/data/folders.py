@@ -37,7 +37,7 @@ def read_folder(folder: Path) -> tuple[Array, list[Path]]:
     DataError
         If one cannot be read, or two differ in depth.
     """
-    paths = _image_files(folder)
+    paths = image_files(folder)
     if not paths:
         below = folders_of_images(folder)
         hint = f" There are in its folders {listed(below)}: give one of them." if below else ""
@@ -51,10 +51,11 @@ def folders_of_images(folder: Path) -> list[str]:
     """The names of the folders within a folder that have images in them."""
     inside = sorted(path for path in folder.iterdir() if path.is_dir())
     open_ = (path for path in inside if os.access(path, os.R_OK | os.X_OK))
-    return [path.name for path in open_ if _image_files(path)]
+    return [path.name for path in open_ if image_files(path)]
 
 
-def _image_files(folder: Path) -> list[Path]:
+def image_files(folder: Path) -> list[Path]:
+    """The image files of a folder, by their endings, sorted by name."""
     return sorted(
         path
         for path in folder.iterdir()

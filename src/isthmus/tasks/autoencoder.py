@@ -19,9 +19,9 @@ from isthmus.tasks import parameters
 from isthmus.tasks import validation as checks
 from isthmus.tasks.fitted import Fitted
 from isthmus.tasks.preparation import prepare
-from isthmus.tasks.progress import progress_bar
 from isthmus.training.loop import train
 from isthmus.training.outcome import Found, together
+from isthmus.training.progress import progress_bar
 from isthmus.training.views import View
 
 SpecLike = Spec | str | None

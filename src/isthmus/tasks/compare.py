@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from isthmus.baselines.comparison import Comparison, Row
 from isthmus.baselines.measures import mean_and_error
 from isthmus.core.types import Batch
 from isthmus.tasks.autoencoder import Autoencoder
@@ -28,64 +28,6 @@ PART_VALUES = 1 << 24
 """Values that are compared at a time."""
 ROUNDING_SHARE, ROUNDING = 1e-9, 1e-12
 """Of the variance, and of one unit: errors below are those of single precision."""
-
-
-@dataclass(frozen=True)
-class Row:
-    """One method under one measure."""
-
-    method: str
-    measure: str
-    value: float
-    error: float
-    """Standard error of ``value``."""
-    column: str | None = None
-    """The column that is measured, or None for all."""
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """A table of methods and measures, and what it says in a sentence."""
-
-    rows: list[Row]
-    verdict: str
-    plain_wins: bool
-    """Whether the plain method is as good or better."""
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain data."""
-        return asdict(self)
-
-    def __str__(self) -> str:
-        whole = [row for row in self.rows if row.column is None]
-        head = ("method", "measure", "value", "standard error")
-        body = [(r.method, r.measure, f"{r.value:.5g}", f"{r.error:.2g}") for r in whole]
-        parts = [_aligned([head, *body])]
-        if len(whole) < len(self.rows):
-            parts.append(_aligned(self._by_column()))
-        return "\n\n".join([*parts, self.verdict])
-
-    def _by_column(self) -> list[tuple[str, ...]]:
-        """A line for each column, with a cell for each method."""
-        found: dict[tuple[str, str], dict[str, str]] = {}
-        methods: dict[str, None] = {}
-        for row in self.rows:
-            if row.column is not None:
-                methods[row.method] = None
-                cells = found.setdefault((row.column, row.measure), {})
-                cells[row.method] = f"{row.value:.4g} ± {row.error:.1g}"
-        lines = [
-            (*key, *(cells.get(method, "") for method in methods)) for key, cells in found.items()
-        ]
-        return [("column", "measure", *methods), *lines]
-
-
-def _aligned(lines: Sequence[Sequence[str]]) -> str:
-    wide = [max(map(len, cells)) for cells in zip(*lines, strict=True)]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(line, wide, strict=True)).rstrip()
-        for line in lines
-    )
 
 
 def compare(model: Autoencoder, X: Any) -> Comparison:
@@ -107,6 +49,9 @@ def compare(model: Autoencoder, X: Any) -> Comparison:
         category, the squared error of a number; PCA then sees categories one-hot, and the error
         of a category is 1 where it is wrong.
     """
+    if hasattr(model, "compare"):
+        found: Comparison = model.compare(X)
+        return found
     batch, _ = model._batch(X)
     mixed = has_places(model)
     cells, known = _measured(model, batch, by_column=mixed)

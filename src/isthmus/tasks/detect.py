@@ -15,6 +15,7 @@ from torch import nn
 from isthmus.baselines.neighbours import CLOSE
 from isthmus.core import ranges
 from isthmus.core.errors import NotFittedError, SpecError
+from isthmus.core.ranges import seed_of
 from isthmus.core.types import Batch
 from isthmus.data import Modality, modality
 from isthmus.data.gathering import as_images
@@ -150,7 +151,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         DataError, SpecError, TrainingError
         """
         self._check()
-        seed = parameters.seed_of(self.random_state)
+        seed = seed_of(self.random_state)
         draws = np.random.default_rng(seed)
         folds: NDArray[np.int64] = np.zeros(0, np.int64)
         numbers: NDArray[np.int64] | None = None
@@ -426,7 +427,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         told = groups_to_add(self.references_.groups, groups, len(rows))
         if self.contamination is not None:
             new &= -self._strange(batch) >= self.offset_
-        seed = parameters.seed_of(self.random_state)
+        seed = seed_of(self.random_state)
         draws = np.random.default_rng([seed, len(self.references_.folds), len(rows)])
         more = Looked(rows[new], rebuilt[:, new])
         of_more = None if told is None else told[new]

@@ -16,12 +16,12 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from isthmus.core.errors import NotFittedError
-from isthmus.core.ranges import positive_int
+from isthmus.core.ranges import positive_int, seed_of
 from isthmus.core.types import Batch
 from isthmus.data import Modality
 from isthmus.ensemble import Ensemble
 from isthmus.model import Model
-from isthmus.tasks import answers, parameters
+from isthmus.tasks import answers
 from isthmus.tasks import validation as checks
 from isthmus.tasks.modules import Decoder, Encoder
 from isthmus.training.surroundings import own_randomness
@@ -166,7 +166,7 @@ class Fitted(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator): 
         """
         self._check_fitted()
         n = positive_int(n, "n")
-        seed = parameters.seed_of(self.random_state if random_state is None else random_state)
+        seed = seed_of(self.random_state if random_state is None else random_state)
         with own_randomness(seed, self._device()):
             return self.kind_.restore(self.model_.sample(n))
 

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score, roc_auc_score
 
+from isthmus.baselines.comparison import Comparison, Row
 from isthmus.baselines.outliers import plain_scorers
 from isthmus.core.errors import DataError
-from isthmus.tasks.compare import Comparison, Row
 
 if TYPE_CHECKING:
     from isthmus.tasks.detect import AnomalyDetector

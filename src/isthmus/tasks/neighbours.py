@@ -8,9 +8,10 @@ import numpy as np
 from sklearn.model_selection import KFold, cross_val_predict
 from sklearn.neighbors import KNeighborsClassifier
 
+from isthmus.baselines.comparison import Row
 from isthmus.core.errors import DataError
 from isthmus.tasks.autoencoder import Autoencoder
-from isthmus.tasks.compare import OURS, Row
+from isthmus.tasks.compare import OURS
 from isthmus.tasks.plain import plain_codes, plain_name
 
 NEIGHBOURS, FOLDS, MEASURE = 10, 5, "neighbours agree"

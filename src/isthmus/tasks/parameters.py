@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import numbers
-import re
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from os import PathLike
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import numpy as np
-
 from isthmus.core.errors import SpecError
-from isthmus.core.ranges import number, positive, positive_int
+from isthmus.core.ranges import number, positive, positive_int, seconds, seed_of
 from isthmus.core.recipe import Recipe
 from isthmus.core.specs import Registry, Spec
 from isthmus.parts import CODES, CORRUPTIONS, LIKELIHOODS, NETWORKS, PENALTIES, PRIORS
@@ -24,22 +21,6 @@ if TYPE_CHECKING:
     from isthmus.tasks.autoencoder import Autoencoder
 
 T = TypeVar("T")
-UNITS = {"": 1.0, "s": 1.0, "sec": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0}
-
-
-def seconds(value: Any) -> float | None:
-    """Seconds from a number or from "90s", "2min", "1h"."""
-    if value is None:
-        return None
-    if not isinstance(value, str):
-        return positive(value, "max_time")
-    match = re.fullmatch(r"\s*([\d.]+)\s*([a-z]*)\s*", value)
-    try:
-        return positive(float(match[1]) * UNITS[match[2]], "max_time") if match else float("x")
-    except (ValueError, KeyError):
-        raise SpecError(
-            f"max_time must be seconds, or like '90s', '2min', '1h', got {value!r}."
-        ) from None
 
 
 def rate(name: str, value: Any, most: float = 0.5) -> float:
@@ -48,21 +29,6 @@ def rate(name: str, value: Any, most: float = 0.5) -> float:
     if not 0 < found <= most:
         raise SpecError(f"{name} must be above 0 and at most {most}, got {value!r}.")
     return found
-
-
-def seed_of(random_state: Any) -> int:
-    """A seed from what scikit-learn accepts as ``random_state``; None draws a new one."""
-    if random_state is None:
-        return int(np.random.default_rng().integers(2**31))
-    if isinstance(random_state, np.random.RandomState):
-        return int(random_state.randint(2**31 - 1))
-    whole = isinstance(random_state, numbers.Integral) and not isinstance(random_state, bool)
-    if not whole or abs(int(random_state)) >= 2**63:
-        raise SpecError(
-            "random_state must be a whole number of at most 63 bits, a RandomState or None, "
-            f"got {random_state!r}."
-        )
-    return int(random_state)
 
 
 def settings_of(estimator: Autoencoder) -> Settings:

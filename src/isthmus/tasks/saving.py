@@ -121,6 +121,11 @@ def load(
         if not isinstance(module, nn.Module | None):
             raise SpecError(f"{name} must be a torch.nn.Module, got {type(module).__name__}.")
     config, tensors = load_directory(Path(path))
+    if "codec" in config:
+        raise AbilityError(
+            f"'{path}' compresses images: use it with isthmus compress, decompress and evaluate. "
+            "For all else fit another model with: isthmus fit DATA"
+        )
     with understood(path):
         own, told = config["fitted"]["own_modules"], config.get("detector")
         backbone = told is not None and told.get("images", {}).get("encoder") is True

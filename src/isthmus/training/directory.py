@@ -188,16 +188,7 @@ def load_directory(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     ------
     NewerError, TruncatedError, TamperedError, ModelFileError
     """
-    path = _usable(path)
-    if not path.exists() and _set_aside(path).is_dir():
-        path = _set_aside(path)
-    if not path.exists():
-        raise ModelFileError(f"there is no model at '{path}'.")
-    if not path.is_dir():
-        raise ModelFileError(f"'{path}' is a file; a saved model is a folder with {CONFIG}.")
-    config = _read_config(path)
-    if config.get("format") != FORMAT:
-        raise ModelFileError(f"'{path}' is not a model saved by this library.")
+    path, config = _found(path)
     schema = config.get("schema")
     if not isinstance(schema, int) or isinstance(schema, bool) or not 0 <= schema < 10**6:
         raise TamperedError(f"'{path / CONFIG}' has no valid schema version.")
@@ -224,6 +215,32 @@ def load_directory(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     except SafetensorError as error:
         raise TamperedError(f"'{path / WEIGHTS}' is not a safetensors file: {error}.") from error
     return upgraded(config), tensors
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """What the config of a saved model says, not yet held against its identity.
+
+    Raises
+    ------
+    ModelFileError
+        If there is no saved model.
+    """
+    return _found(path)[1]
+
+
+def _found(path: Path) -> tuple[Path, dict[str, Any]]:
+    """Where a saved model is, and its config."""
+    path = _usable(path)
+    if not path.exists() and _set_aside(path).is_dir():
+        path = _set_aside(path)
+    if not path.exists():
+        raise ModelFileError(f"there is no model at '{path}'.")
+    if not path.is_dir():
+        raise ModelFileError(f"'{path}' is a file; a saved model is a folder with {CONFIG}.")
+    config = _read_config(path)
+    if config.get("format") != FORMAT:
+        raise ModelFileError(f"'{path}' is not a model saved by this library.")
+    return path, config
 
 
 def _read_config(path: Path) -> dict[str, Any]:

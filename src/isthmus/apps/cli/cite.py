@@ -51,12 +51,22 @@ def cite(
     give({"model": str(model), "references": found}, words, as_json)
 
 
+CODEC = {
+    "https://arxiv.org/abs/1701.05517": ["mixture of logistics"],
+    "https://arxiv.org/abs/1712.05877": ["networks of whole numbers"],
+    "https://arxiv.org/abs/2201.01741": ["range coding"],
+}
+"""The papers of a codec, and what each is for."""
+
+
 def references(config: Mapping[str, Any]) -> dict[str, list[str]]:
     """The links of a saved model's papers, and what each is for."""
     from isthmus.core.citation import links
     from isthmus.core.papers import OPTIMIZER_PAPERS
     from isthmus.core.recipe import Recipe
 
+    if "codec" in config:
+        return {link: list(uses) for link, uses in CODEC.items()}
     recipe = Recipe.from_json(config["recipe"])
     parameters = config["estimator"]["parameters"]
     name = parameters.get("recipe")

@@ -167,18 +167,6 @@ def write_maps(folder: Path, detector: AnomalyDetector, rows: Rows, which: Any) 
     data.write(folder, as_images(drawn), [f"{name}.png" for name in called])
 
 
-def check_no_more(ctx: typer.Context) -> None:
-    """Refuse the options of ``fit`` that a detector decides by itself."""
-    for parameter in ctx.command.params:
-        name = str(parameter.name)
-        source = ctx.get_parameter_source(name)
-        if name not in TAKEN and source is not None and source.name == "COMMANDLINE":
-            raise typer.BadParameter(
-                "with --for detect it is decided by the data. Leave it out.",
-                param_hint=parameter.opts[0],
-            )
-
-
 def fit_detector(
     data: Path,
     out: Path,

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from isthmus.apps.cli import codec as codecs
+from isthmus.apps.cli import detect as detectors
 from isthmus.apps.cli import options
-from isthmus.apps.cli.detect import anomalies, check_no_more, fit_detector, share
 from isthmus.apps.cli.outcome import left_out, outcome
 from isthmus.apps.cli.partial import check_partial, drop, say_interrupted
 from isthmus.apps.cli.parts import number_or, part
@@ -19,8 +20,8 @@ from isthmus.core.wording import counted
 if TYPE_CHECKING:
     from isthmus.tasks.autoencoder import Autoencoder
 
-JOBS = ("reduce", "detect")
-LATER = ("compress", "denoise", "restore", "generate", "cluster", "classify", "map")
+JOBS = ("reduce", "detect", "compress")
+LATER = ("denoise", "restore", "generate", "cluster", "classify", "map")
 PART = "PART"
 
 
@@ -38,7 +39,10 @@ def fit(
         ),
     ],
     job: Annotated[
-        str, typer.Option("--for", metavar="JOB", help="What the model is for: reduce or detect.")
+        str,
+        typer.Option(
+            "--for", metavar="JOB", help="What the model is for: reduce, detect or compress."
+        ),
     ] = "reduce",
     latent_dim: Annotated[
         str,
@@ -125,6 +129,25 @@ def fit(
             show_default=False,
         ),
     ] = None,
+    lossless: Annotated[
+        bool | None,
+        typer.Option(
+            "--lossless",
+            help="With --for compress: every pixel shall come back as it was.",
+            show_default=False,
+        ),
+    ] = None,
+    speed: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help=(
+                "With --for compress: best, or fast for several times the speed and a few per cent "
+                "more bytes. [default: best]"
+            ),
+            show_default=False,
+        ),
+    ] = None,
     kind: Annotated[
         str | None,
         typer.Option(
@@ -193,15 +216,26 @@ def fit(
     _check_model_place(out)
     partial, words = out.with_name(f"{out.name}.partial"), ctx.obj or []
     if job == "detect":
-        rates = share(false_alarms, "--false-alarms"), anomalies(contamination)
-        check_no_more(ctx)
+        rates = detectors.share(false_alarms, "--false-alarms"), detectors.anomalies(contamination)
+        options.check_no_more(ctx, job, detectors.TAKEN)
         check_partial(partial, resume)
-        fit_detector(
+        detectors.fit_detector(
             data, out, *rates, epochs, max_time, seed, device, labels, groups, kind, quiet, as_json,
             partial=partial, resume=resume, words=words,
         )  # fmt: skip
         return
-    _only_for_detect(false_alarms, contamination, groups)
+    if job == "compress":
+        _check_lossless(lossless)
+        options.check_no_more(ctx, job, codecs.TAKEN)
+        check_partial(partial, resume)
+        codecs.fit_codec(
+            data, out, speed=speed or "best", epochs=epochs, max_time=max_time,
+            learning_rate=learning_rate, validation=validation, seed=seed, quiet=quiet,
+            as_json=as_json, partial=partial, resume=resume, words=words,
+        )  # fmt: skip
+        return
+    _only_for("detect", false_alarms=false_alarms, contamination=contamination, groups=groups)
+    _only_for("compress", lossless=lossless, speed=speed)
     check_partial(partial, resume)
     try:
         from isthmus.apps.cli.rows import read_rows, say_read
@@ -251,11 +285,18 @@ def fit(
     give(fitted(model, out, identity, len(rows)), f"{out}: {_said(model)}", as_json)
 
 
-def _only_for_detect(*values: str | None) -> None:
-    options = ("--false-alarms", "--contamination", "--groups")
-    for option, value in zip(options, values, strict=True):
+def _only_for(job: str, **values: str | bool | None) -> None:
+    for name, value in values.items():
         if value is not None:
-            raise typer.BadParameter("it goes with --for detect.", param_hint=option)
+            option = f"--{name.replace('_', '-')}"
+            raise typer.BadParameter(f"it goes with --for {job}.", param_hint=option)
+
+
+def _check_lossless(lossless: bool | None) -> None:
+    if not lossless:
+        raise typer.BadParameter(
+            "images are compressed without loss: add --lossless.", param_hint="--for compress"
+        )
 
 
 def _check_job(job: str) -> None:

@@ -21,20 +21,25 @@ def evaluate(
     labels: options.Labels = None,
     as_json: options.Json = False,
 ) -> None:
-    """Compare MODEL with the plain method on DATA: with PCA, or a detector with neighbours,
-    components and a forest.
+    """Compare MODEL with the plain method on DATA: with PCA, a detector with neighbours,
+    components and a forest, a codec with PNG and WebP.
 
     DATA should be rows that were not in the fit.
 
     With --labels also: how often the ten nearest neighbours in the code agree with the label; of
     a detector, how well it tells the rows that are labelled 1 or true from the others.
     """
+    from isthmus.apps.cli.codec import judge_codec
     from isthmus.apps.cli.rows import read_rows
-    from isthmus.tasks.compare import Comparison, compare
+    from isthmus.baselines.comparison import Comparison
+    from isthmus.loading import load
+    from isthmus.tasks.compare import compare
     from isthmus.tasks.neighbours import agreement
-    from isthmus.tasks.saving import load
 
     estimator = load(model)
+    if hasattr(estimator, "coder_"):
+        judge_codec(estimator, model, data, labels, as_json)
+        return
     if hasattr(estimator, "strangeness_"):
         from isthmus.tasks.judge_alarms import judge_alarms
 
@@ -129,6 +134,11 @@ def info(
     from isthmus.training.directory import load_directory, understood
 
     config, tensors = load_directory(model)
+    if "codec" in config:
+        from isthmus.apps.cli.codec import describe_codec
+
+        describe_codec(model, config, as_json)
+        return
     with understood(model):
         history = config["fitted"]["history"]
         result = _facts(model, config, tensors)

@@ -8,6 +8,7 @@ import typer
 
 from isthmus import __version__
 from isthmus.apps.cli.cite import cite
+from isthmus.apps.cli.compress import compress, decompress
 from isthmus.apps.cli.demo import demo
 from isthmus.apps.cli.detect import detect
 from isthmus.apps.cli.fit import fit
@@ -48,7 +49,11 @@ def isthmus(
     """
 
 
-for verb in (fit, embed, reconstruct, sample, detect, evaluate, report, info, cite, demo):
+VERBS = (
+    fit, embed, reconstruct, sample, detect, compress, decompress, evaluate, report, info, cite,
+    demo,
+)  # fmt: skip
+for verb in VERBS:
     app.command(verb.__name__, cls=Verb)(verb)
 
 

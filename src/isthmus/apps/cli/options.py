@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from pathlib import Path
 from typing import Annotated
 
@@ -42,3 +43,15 @@ Labels = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")]
+
+
+def check_no_more(ctx: typer.Context, job: str, taken: Container[str]) -> None:
+    """Refuse the options of ``fit`` that are not for this job."""
+    for parameter in ctx.command.params:
+        name = str(parameter.name)
+        source = ctx.get_parameter_source(name)
+        if name not in taken and source is not None and source.name == "COMMANDLINE":
+            raise typer.BadParameter(
+                f"with --for {job} it is decided by the data. Leave it out.",
+                param_hint=parameter.opts[0],
+            )

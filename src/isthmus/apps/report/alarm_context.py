@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import _safe_indexing
 
+from isthmus.baselines.comparison import Comparison
 from isthmus.core.wording import counted
 from isthmus.tasks.autoencoder import Autoencoder
 from isthmus.tasks.calibration import in_shares
-from isthmus.tasks.compare import Comparison
 from isthmus.tasks.detect import AnomalyDetector
 from isthmus.tasks.drift import Drift
 from isthmus.tasks.judge_alarms import flags, judge_alarms

@@ -12,10 +12,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from isthmus.baselines.comparison import Comparison
 from isthmus.core.types import Batch
 from isthmus.tasks.answers import encode
 from isthmus.tasks.autoencoder import Autoencoder
-from isthmus.tasks.compare import Comparison, compare
+from isthmus.tasks.compare import compare
 from isthmus.tasks.plain import plain_rebuilt, row_errors
 
 Array = NDArray[Any]

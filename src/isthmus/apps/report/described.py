@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from isthmus.apps.report.pieces import paragraph, table, text
+from isthmus.baselines.comparison import Row
 from isthmus.data import Modality
 from isthmus.tasks.autoencoder import Autoencoder
-from isthmus.tasks.compare import Row
 
 MOST_COLUMNS_NAMED = 200
 

@@ -1,0 +1,60 @@
+"""Files that appear whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+
+from isthmus.core.errors import CompressedError, DataError
+
+LARGEST_FILE = 1 << 32
+
+
+def read_bytes(path: Path) -> bytes:
+    """All of a file.
+
+    Raises
+    ------
+    DataError
+        If it is not there, or larger than any that is compressed.
+    """
+    try:
+        if path.stat().st_size > LARGEST_FILE:
+            raise DataError(f"{path} is larger than {LARGEST_FILE >> 30} GiB.")
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise DataError(f"there is no file {path}.") from error
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror or error}.") from error
+
+
+def write_bytes(path: Path, data: bytes, check: Callable[[Path], None] | None = None) -> None:
+    """Write beside, look at what was written, then rename.
+
+    Parameters
+    ----------
+    path : Path
+    data : bytes
+    check : callable, optional
+        Raises if the file beside is not right; then nothing is left of it.
+
+    Raises
+    ------
+    CompressedError
+        If the file cannot be written.
+    """
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
+    try:
+        with beside.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        if check is not None:
+            check(beside)
+        beside.replace(path)
+    except OSError as error:
+        raise CompressedError(f"cannot write {path}: {error.strerror or error}.") from error
+    finally:
+        beside.unlink(missing_ok=True)

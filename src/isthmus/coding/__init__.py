@@ -1,0 +1,1 @@
+"""Integer networks, probability tables, and the order in which pixels are coded."""

@@ -1,0 +1,311 @@
+"""A compressed picture, or a stored file, as bytes. docs/formats/compressed-images.md specifies it.
+
+Nothing is believed before its checksum was, and no memory is asked for before the sizes were found
+possible. Small pictures have short checksums: every byte of them counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from isthmus.coding.checks import Reader, crc8, long_check, number, short_check
+from isthmus.coding.coder import Coder
+from isthmus.coding.tiles import Tile, chunks
+from isthmus.core.errors import CompressedError, NewerError, OtherModelError
+
+Array = npt.NDArray[Any]
+
+MAGIC, VERSION = 0x9B, 0
+PICTURE, STORED, ARCHIVE = 0, 1, 2
+LAYOUTS = (1, 2, 3, 4)
+"""Channels: grey, grey and alpha, colour, colour and alpha."""
+DEEP, NOTED = 0x04, 0x08
+LONG_FROM = 1 << 16
+"""Values of a picture from which its checksums are long."""
+MOST_VALUES = 1 << 30
+MOST_NOTES = 1 << 24
+VALUES_A_BYTE = 1 << 16
+"""Values that a byte can stand for at most: so a few bytes never ask for minutes of work."""
+LARGEST_OVERHEAD = 16
+"""Bytes that a stored file can be larger than the file itself."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """Pixels, and what else a file said.
+
+    Parameters
+    ----------
+    pixels : array of shape (height, width) or (height, width, 2 to 4), uint8 or uint16
+    form : int
+        What kind of file it came from, 0 to 15; what that means is its owner's business.
+    notes : bytes
+        Whatever shall come back with it.
+    """
+
+    pixels: Array
+    form: int = 0
+    notes: bytes = b""
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A file as it was."""
+
+    content: bytes
+
+
+@dataclass(frozen=True)
+class Head:
+    """What a picture's header says.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Height, width and channels.
+    depth : int
+        Bits of a value, 8 to 16; of 8 if its type is.
+    form : int
+    notes : int
+        Bytes.
+    lengths : tuple of int
+        Bytes of each chunk.
+    """
+
+    shape: tuple[int, int, int]
+    depth: int
+    deep: bool
+    form: int
+    notes: int
+    lengths: tuple[int, ...]
+
+    @property
+    def long(self) -> bool:
+        """Whether its checksums are."""
+        return values_of(self.shape) >= LONG_FROM
+
+
+def values_of(shape: tuple[int, int, int]) -> int:
+    """How many values a picture has."""
+    return shape[0] * shape[1] * shape[2]
+
+
+def pack(picture: Picture, coder: Coder, threads: Executor | None = None) -> bytes:
+    """A picture as bytes, checked by decoding them.
+
+    Raises
+    ------
+    CompressedError
+        If what was written cannot be read back to the bit.
+    """
+    pixels = picture.pixels if picture.pixels.ndim == 3 else picture.pixels[..., np.newaxis]
+    height, width, channels = pixels.shape
+    depth = depth_of(pixels)
+    cut = list(chunks(1, height, width))
+
+    def coded(tiles: Sequence[Tile]) -> bytes:
+        return coder.encode(_cut(pixels[np.newaxis], tiles), depth)
+
+    payloads = list((threads.map if threads else map)(coded, cut))
+    least = -(-values_of(pixels.shape) // VALUES_A_BYTE) if pixels.size >= LONG_FROM else 0
+    payloads[-1] += bytes(max(0, least - sum(map(len, payloads))))
+    head = Head(
+        (height, width, channels),
+        depth,
+        pixels.dtype == np.uint16,
+        picture.form,
+        len(picture.notes),
+        tuple(map(len, payloads)),
+    )
+    check = long_check if head.long else short_check
+    parts = [_write_head(head, coder)]
+    if picture.notes:
+        parts += [picture.notes, long_check(picture.notes)]
+    for payload in payloads:
+        parts += [payload, check(payload)]
+    parts.append(check(content(pixels)))
+    data = b"".join(parts)
+    again = unpack(data, lambda _: coder, threads)
+    if not isinstance(again, Picture) or not same(again, replace(picture, pixels=pixels)):
+        raise CompressedError("what was written could not be read back; nothing is kept of it")
+    return data
+
+
+def same(one: Picture, other: Picture) -> bool:
+    """Whether two pictures agree to the bit."""
+    a, b = one.pixels, other.pixels
+    alike = a.dtype == b.dtype and np.array_equal(a.reshape(-1), b.reshape(-1))
+    return alike and one.notes == other.notes and one.form == other.form
+
+
+def depth_of(pixels: Array) -> int:
+    """Bits in which values are coded: 8, or as many as the largest of deeper ones needs."""
+    if pixels.dtype == np.uint8:
+        return 8
+    return max(8, int(pixels.max(initial=0)).bit_length())
+
+
+def content(pixels: Array) -> bytes:
+    """The values as bytes, which the last checksum is of."""
+    return np.ascontiguousarray(pixels, "<u2" if pixels.dtype == np.uint16 else "u1").tobytes()
+
+
+def _cut(images: Array, tiles: Sequence[Tile]) -> Array:
+    return np.stack([images[tile.place] for tile in tiles])
+
+
+def _write_head(head: Head, coder: Coder) -> bytes:
+    flags = LAYOUTS.index(head.shape[2]) | DEEP * head.deep | NOTED * (head.notes > 0)
+    parts = [start_of(PICTURE), bytes([flags | head.form << 4])]
+    parts += [number(head.shape[0]), number(head.shape[1])]
+    if head.deep:
+        parts.append(bytes([head.depth]))
+    if head.notes:
+        parts.append(number(head.notes))
+    parts += [number(length) for length in head.lengths]
+    parts.append(coder.identity[: 4 if head.long else 1])
+    whole = b"".join(parts)
+    return whole + (long_check(whole) if head.long else bytes([crc8(whole)]))
+
+
+def start_of(kind: int) -> bytes:
+    """The first two bytes of a file."""
+    return bytes([MAGIC, 0xC0 | VERSION << 2 | kind])
+
+
+def store(data: bytes) -> bytes:
+    """A file as it is, in the same container."""
+    whole = start_of(STORED) + number(len(data))
+    return whole + bytes([crc8(whole)]) + long_check(data) + data
+
+
+def kind_of(data: bytes) -> int:
+    """What a file holds: ``PICTURE``, ``STORED`` or ``ARCHIVE``.
+
+    Raises
+    ------
+    CompressedError, NewerError
+    """
+    if len(data) < 2 or data[0] != MAGIC or data[1] & 0xC0 != 0xC0:
+        raise CompressedError("it was not written by isthmus compress, or its beginning is damaged")
+    if data[1] >> 2 & 0x0F > VERSION:
+        raise NewerError(
+            "it was written by a newer version, or is damaged. Update: pip install -U isthmus"
+        )
+    kind = data[1] & 3
+    if kind > ARCHIVE:
+        raise CompressedError("it holds nothing that this version knows, or is damaged")
+    return kind
+
+
+def unpack(
+    data: bytes, find: Callable[[bytes], Coder], threads: Executor | None = None
+) -> Picture | Stored:
+    """What ``pack`` or ``store`` wrote.
+
+    Parameters
+    ----------
+    data : bytes
+    find : callable
+        Gives the coder for the first bytes of an identity; raises ``OtherModelError`` if it has
+        none.
+    threads : Executor, optional
+
+    Raises
+    ------
+    CompressedError
+        If anything is not as it was written.
+    """
+    kind = kind_of(data)
+    reader = Reader(data)
+    reader.take(2)
+    if kind == STORED:
+        return _read_stored(reader)
+    if kind != PICTURE:
+        raise CompressedError("it is an archive of several images, not one image")
+    head, identity = _read_head(reader)
+    notes = b""
+    if head.notes:
+        notes = reader.take(head.notes)
+        if reader.take(4) != long_check(notes):
+            raise CompressedError("what it says beside its pixels is damaged")
+    check = long_check if head.long else short_check
+    size = 4 if head.long else 2
+    payloads = []
+    for i, length in enumerate(head.lengths):
+        payloads.append(reader.take(length))
+        if reader.take(size) != check(payloads[-1]):
+            raise CompressedError(f"part {i + 1} of {len(head.lengths)} of its pixels is damaged")
+    expected = reader.take(size)
+    if reader.left:
+        raise CompressedError(f"{reader.left:,} bytes follow its end")
+    pixels = _decoded(head, payloads, find(identity), threads)
+    if check(content(pixels)) != expected:
+        raise OtherModelError(
+            "its pixels are not those that were written: it needs another model, or is damaged"
+        )
+    return Picture(pixels[..., 0] if head.shape[2] == 1 else pixels, head.form, notes)
+
+
+def _decoded(
+    head: Head, payloads: Sequence[bytes], coder: Coder, threads: Executor | None
+) -> Array:
+    height, width, channels = head.shape
+    pixels = np.empty((1, *head.shape), np.uint16 if head.deep else np.uint8)
+
+    def fill(tiles: list[Tile], payload: bytes) -> None:
+        shape = (len(tiles), tiles[0].rows, tiles[0].columns, channels)
+        for tile, values in zip(tiles, coder.decode(payload, shape, head.depth), strict=True):
+            pixels[tile.place] = values
+
+    for _ in (threads.map if threads else map)(fill, chunks(1, height, width), payloads):
+        pass
+    found: Array = pixels[0]
+    return found
+
+
+def _read_stored(reader: Reader) -> Stored:
+    length = reader.number()
+    if crc8(reader.so_far()) != reader.byte():
+        raise CompressedError("its header is damaged")
+    expected = reader.take(4)
+    content = reader.take(length)
+    if reader.left:
+        raise CompressedError(f"{reader.left:,} bytes follow its end")
+    if long_check(content) != expected:
+        raise CompressedError("the file in it is damaged")
+    return Stored(content)
+
+
+def _read_head(reader: Reader) -> tuple[Head, bytes]:
+    flags = reader.byte()
+    shape = (reader.number(), reader.number(), LAYOUTS[flags & 3])
+    values = values_of(shape)
+    if not 0 < values <= MOST_VALUES:
+        raise CompressedError(
+            f"it says that it has {values:,} values; from 1 to {MOST_VALUES:,} are possible"
+        )
+    deep = bool(flags & DEEP)
+    depth = reader.byte() if deep else 8
+    notes = reader.number() if flags & NOTED else 0
+    if not 8 <= depth <= 16 or notes > MOST_NOTES:
+        raise CompressedError("its header says what nobody writes: it is damaged")
+    if values > LONG_FROM and values > VALUES_A_BYTE * reader.left:
+        raise CompressedError(
+            f"it says that it has {values:,} values, in {reader.left:,} bytes: it is damaged"
+        )
+    lengths = tuple(reader.number() for _ in chunks(1, *shape[:2]))
+    head = Head(shape, depth, deep, flags >> 4, notes, lengths)
+    identity = reader.take(4 if head.long else 1)
+    whole = reader.so_far()
+    if reader.take(4 if head.long else 1) != (
+        long_check(whole) if head.long else bytes([crc8(whole)])
+    ):
+        raise CompressedError("its header is damaged")
+    return head, identity

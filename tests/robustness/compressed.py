@@ -1,0 +1,53 @@
+"""What a user's program does with compressed bytes that may be damaged or made to do harm."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from isthmus.codecs.archive import Archive, packed
+from isthmus.codecs.images import ImageCodec
+from isthmus.coding.coder import Coder
+from isthmus.coding.container import ARCHIVE, Picture, Stored, pack, store
+from isthmus.core.errors import IsthmusError
+
+MOST_ENTRIES = 100
+
+
+def seeds(coder: Coder) -> list[bytes]:
+    """Small files of every kind."""
+    rng = np.random.default_rng(0)
+    grey = rng.integers(0, 256, (5, 6)).astype(np.uint8)
+    deep = rng.integers(0, 4000, (4, 3)).astype(np.uint16)
+    colour = np.zeros((4, 5, 3), np.uint8)
+    alpha = rng.integers(0, 2, (3, 3, 4)).astype(np.uint8)
+    pictures = [Picture(grey), Picture(deep), Picture(colour, 1, b"x"), Picture(alpha)]
+    entries: list[Picture | Stored] = [
+        Picture(grey),
+        Picture(grey),
+        Stored(b"GIF89a"),
+        Picture(deep, 2, b"y"),
+    ]
+    return [
+        *(pack(picture, coder) for picture in pictures),
+        store(b"a file"),
+        packed(entries, coder, ["a", "b", "c", "d"]),
+        packed([Picture(grey)], coder, None),
+    ]
+
+
+def read(codec: ImageCodec, data: bytes, beside: Path) -> bool:
+    """Whether a user's program would take such bytes."""
+    try:
+        if len(data) > 1 and data[1] & 3 == ARCHIVE:
+            beside.write_bytes(data)
+            for entry in map(Archive(beside, codec).entry, range(MOST_ENTRIES)):
+                assert isinstance(entry, (Picture, Stored))
+        else:
+            codec.unpacked(data)
+    except IsthmusError:
+        return False
+    except IndexError:
+        return True
+    return True
