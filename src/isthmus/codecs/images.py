@@ -10,7 +10,6 @@ from sklearn.base import BaseEstimator
 from isthmus.codecs import models
 from isthmus.codecs.gathering import as_pictures, pixels_of
 from isthmus.codecs.pictures import read_picture
-from isthmus.codecs.threads import side_by_side
 from isthmus.coding.coder import Coder
 from isthmus.coding.container import Picture, Stored, pack, store, unpack
 from isthmus.core.errors import (
@@ -23,6 +22,7 @@ from isthmus.core.errors import (
 )
 from isthmus.data.contracts import Array
 from isthmus.data.decoding import read_bytes_as_image
+from isthmus.training.surroundings import single_products
 
 SPEEDS = ("best", "fast")
 
@@ -158,8 +158,8 @@ class ImageCodec(BaseEstimator):  # type: ignore[misc]
         """
         if isinstance(x, (str, Path)):
             return self.compress_file(Path(x))
-        with side_by_side() as threads:
-            return pack(Picture(pixels_of(x)), self.coder(), threads)
+        with single_products():
+            return pack(Picture(pixels_of(x)), self.coder())
 
     def compress_file(self, path: str | Path) -> bytes:
         """A picture file as bytes: never more than 16 larger than it is."""
@@ -170,8 +170,8 @@ class ImageCodec(BaseEstimator):  # type: ignore[misc]
         picture = read_picture(path)
         if picture is None:
             return whole
-        with side_by_side() as threads:
-            data = pack(picture, self.coder(), threads)
+        with single_products():
+            data = pack(picture, self.coder())
         return data if len(data) < len(whole) else whole
 
     def decompress(self, data: bytes | bytearray | memoryview) -> Array:
@@ -192,8 +192,8 @@ class ImageCodec(BaseEstimator):  # type: ignore[misc]
         if not isinstance(data, (bytes, bytearray, memoryview)):
             raise DataError(f"decompress takes bytes, got {type(data).__name__}.")
         try:
-            with side_by_side() as threads:
-                return unpack(bytes(data), self.coder_for, threads)
+            with single_products():
+                return unpack(bytes(data), self.coder_for)
         except CompressedError as error:
             raise type(error)(f"this cannot be decompressed: {error}.") from error
 

@@ -12,10 +12,10 @@ import torch
 from isthmus.baselines.comparison import Comparison, Row
 from isthmus.baselines.image_files import opened, plain_formats
 from isthmus.baselines.measures import mean_and_error
-from isthmus.codecs.threads import side_by_side
 from isthmus.coding.container import Picture, pack, unpack
 from isthmus.core.errors import CompressedError
 from isthmus.data.contracts import Array
+from isthmus.training.surroundings import single_products
 
 if TYPE_CHECKING:
     from isthmus.codecs.images import ImageCodec
@@ -31,11 +31,11 @@ def compare(codec: ImageCodec, images: Sequence[Array]) -> Comparison:
     Nothing is stored as it is here: what the model makes of an image is what counts.
     """
     coder = codec.coder()
-    with side_by_side() as threads:
+    with single_products():
         ways: dict[str, tuple[Callable[[Array], bytes | None], Callable[[bytes], Array]]] = {
             OURS: (
-                lambda image: pack(Picture(image), coder, threads),
-                lambda data: unpack(data, lambda _: coder, threads).pixels,  # type: ignore[union-attr]
+                lambda image: pack(Picture(image), coder),
+                lambda data: unpack(data, lambda _: coder).pixels,  # type: ignore[union-attr]
             )
         }
         ways |= {name: (write, opened) for name, write in plain_formats().items()}

@@ -7,7 +7,6 @@ possible. Small pictures have short checksums: every byte of them counts.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -96,7 +95,7 @@ def values_of(shape: tuple[int, int, int]) -> int:
     return shape[0] * shape[1] * shape[2]
 
 
-def pack(picture: Picture, coder: Coder, threads: Executor | None = None) -> bytes:
+def pack(picture: Picture, coder: Coder) -> bytes:
     """A picture as bytes, checked by decoding them.
 
     Raises
@@ -107,12 +106,8 @@ def pack(picture: Picture, coder: Coder, threads: Executor | None = None) -> byt
     pixels = picture.pixels if picture.pixels.ndim == 3 else picture.pixels[..., np.newaxis]
     height, width, channels = pixels.shape
     depth = depth_of(pixels)
-    cut = list(chunks(1, height, width))
-
-    def coded(tiles: Sequence[Tile]) -> bytes:
-        return coder.encode(_cut(pixels[np.newaxis], tiles), depth)
-
-    payloads = list((threads.map if threads else map)(coded, cut))
+    cut = chunks(1, height, width)
+    payloads = [coder.encode(_cut(pixels[np.newaxis], tiles), depth) for tiles in cut]
     least = -(-values_of(pixels.shape) // VALUES_A_BYTE) if pixels.size >= LONG_FROM else 0
     payloads[-1] += bytes(max(0, least - sum(map(len, payloads))))
     head = Head(
@@ -131,7 +126,7 @@ def pack(picture: Picture, coder: Coder, threads: Executor | None = None) -> byt
         parts += [payload, check(payload)]
     parts.append(check(content(pixels)))
     data = b"".join(parts)
-    again = unpack(data, lambda _: coder, threads)
+    again = unpack(data, lambda _: coder)
     if not isinstance(again, Picture) or not same(again, replace(picture, pixels=pixels)):
         raise CompressedError("what was written could not be read back; nothing is kept of it")
     return data
@@ -204,9 +199,7 @@ def kind_of(data: bytes) -> int:
     return kind
 
 
-def unpack(
-    data: bytes, find: Callable[[bytes], Coder], threads: Executor | None = None
-) -> Picture | Stored:
+def unpack(data: bytes, find: Callable[[bytes], Coder]) -> Picture | Stored:
     """What ``pack`` or ``store`` wrote.
 
     Parameters
@@ -215,7 +208,6 @@ def unpack(
     find : callable
         Gives the coder for the first bytes of an identity; raises ``OtherModelError`` if it has
         none.
-    threads : Executor, optional
 
     Raises
     ------
@@ -245,7 +237,7 @@ def unpack(
     expected = reader.take(size)
     if reader.left:
         raise CompressedError(f"{reader.left:,} bytes follow its end")
-    pixels = _decoded(head, payloads, find(identity), threads)
+    pixels = _decoded(head, payloads, find(identity))
     if check(content(pixels)) != expected:
         raise OtherModelError(
             "its pixels are not those that were written: it needs another model, or is damaged"
@@ -253,19 +245,13 @@ def unpack(
     return Picture(pixels[..., 0] if head.shape[2] == 1 else pixels, head.form, notes)
 
 
-def _decoded(
-    head: Head, payloads: Sequence[bytes], coder: Coder, threads: Executor | None
-) -> Array:
+def _decoded(head: Head, payloads: Sequence[bytes], coder: Coder) -> Array:
     height, width, channels = head.shape
     pixels = np.empty((1, *head.shape), np.uint16 if head.deep else np.uint8)
-
-    def fill(tiles: list[Tile], payload: bytes) -> None:
+    for tiles, payload in zip(chunks(1, height, width), payloads, strict=True):
         shape = (len(tiles), tiles[0].rows, tiles[0].columns, channels)
         for tile, values in zip(tiles, coder.decode(payload, shape, head.depth), strict=True):
             pixels[tile.place] = values
-
-    for _ in (threads.map if threads else map)(fill, chunks(1, height, width), payloads):
-        pass
     found: Array = pixels[0]
     return found
 

@@ -153,7 +153,7 @@ def _tell(told: list[dict[str, Any]], out: Path, as_json: bool) -> None:
     if stored:
         words += (
             f". {counted(stored, 'is', 'are')} stored as {'it is' if stored == 1 else 'they are'}: "
-            "the model would have made them no smaller"
+            f"the model would have made {'it' if stored == 1 else 'them'} no smaller"
         )
     give({"out": str(out), "before": before, "after": after, "files": told}, words, as_json)
 
