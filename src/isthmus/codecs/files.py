@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import secrets
 from collections.abc import Callable
 from pathlib import Path
 
 from isthmus.core.errors import CompressedError, DataError
+from isthmus.training.checkpoint import write_whole
 
 LARGEST_FILE = 1 << 32
 
@@ -45,16 +44,7 @@ def write_bytes(path: Path, data: bytes, check: Callable[[Path], None] | None = 
     CompressedError
         If the file cannot be written.
     """
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
     try:
-        with beside.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        if check is not None:
-            check(beside)
-        beside.replace(path)
+        write_whole(path, data, check)
     except OSError as error:
         raise CompressedError(f"cannot write {path}: {error.strerror or error}.") from error
-    finally:
-        beside.unlink(missing_ok=True)

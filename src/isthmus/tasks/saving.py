@@ -89,32 +89,7 @@ def load(
     decoder: nn.Module | None = None,
     device: str = "auto",
 ) -> Any:
-    """Read a saved model.
-
-    Parameters
-    ----------
-    path : str or Path
-        The folder that ``save`` wrote.
-    encoder, decoder : torch.nn.Module, optional
-        Modules of the same architecture as at the fit, where it was done with your own: no class
-        is ever imported because a file says so. The encoder of a detector comes with its weights.
-    device : str
-        Where it shall compute.
-
-    Returns
-    -------
-    Autoencoder or AnomalyDetector
-        Fitted; it answers to the bit as the one that was saved.
-
-    Raises
-    ------
-    ModelFileError
-        If the folder is not a saved model, or is truncated, changed, or newer than the library.
-    AbilityError
-        If it was fitted with own modules and they are not passed.
-    SpecError
-        If what is passed for them is no module.
-    """
+    """An estimator from the folder that ``save`` wrote; see ``isthmus.load``."""
     place = device_of(device)
     passed: dict[str, Any] = {"encoder": encoder, "decoder": decoder}
     for name, module in passed.items():

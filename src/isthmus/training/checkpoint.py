@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+import secrets
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,15 +35,24 @@ UNREADABLE = (
 """What reading a damaged file, or one made to do harm, can raise."""
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Write beside, then rename: the file is there whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+def write_whole(path: Path, content: bytes, check: Callable[[Path], None] | None = None) -> None:
+    """Write beside, look at what was written, then rename: the file is there whole or not at all.
+
+    Parameters
+    ----------
+    path : Path
+    content : bytes
+    check : callable, optional
+        Raises if the file beside is not right; then nothing is left of it.
+    """
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
     try:
         with beside.open("wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
+        if check is not None:
+            check(beside)
         beside.replace(path)
     finally:
         beside.unlink(missing_ok=True)
@@ -62,6 +72,7 @@ def write_checkpoint(path: Path, facts: dict[str, Any], tensors: dict[str, Tenso
     text = json.dumps(facts)
     metadata = {"schema": SCHEMA, "facts": text, "digest": _digest(text, held)}
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, save(held, metadata))
     except OSError as error:
         raise TrainingError(

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from isthmus.apps.cli.partial import drop, say_interrupted
+from isthmus.apps.cli.partial import drop, kept_in
 from isthmus.apps.cli.speech import give, say
-from isthmus.apps.cli.verbs import INTERRUPTED
 from isthmus.core.wording import counted
 
 if TYPE_CHECKING:
@@ -66,7 +65,7 @@ def fit_codec(
         resume=partial,
         verbose=not quiet,
     )
-    try:
+    with kept_in(partial, words):
         images = read_images(data)
         if not quiet:
             say(f"{data}: {counted(len(images), 'image')}")
@@ -74,10 +73,6 @@ def fit_codec(
             drop(partial)
         codec.fit(images)
         identity = codec.save(out)
-    except KeyboardInterrupt:
-        say_interrupted(partial, words)
-        raise typer.Exit(INTERRUPTED) from None
-    drop(partial)
     result = {
         "model": str(out),
         "identity": identity,

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from isthmus.apps.cli import options
-from isthmus.apps.cli.partial import drop, say_interrupted
+from isthmus.apps.cli.partial import drop, kept_in
 from isthmus.apps.cli.speech import give
-from isthmus.apps.cli.verbs import INTERRUPTED
 from isthmus.core.wording import counted
 
 if TYPE_CHECKING:
@@ -207,7 +206,7 @@ def fit_detector(
     )
     if false_alarms is not None:
         detector.set_params(false_alarms=false_alarms)
-    try:
+    with kept_in(partial, words):
         rows = read_rows(data, [groups] if groups else labels, kind)
         if not quiet:
             say_read(data, rows)
@@ -216,10 +215,6 @@ def fit_detector(
         detector.fit(rows.X, groups=rows.labels if groups else None)
         detector.set_apart_ = groups
         identity = detector.save(out)
-    except KeyboardInterrupt:
-        say_interrupted(partial, words)
-        raise typer.Exit(INTERRUPTED) from None
-    drop(partial)
     known, n = int(detector.kept_.sum()), len(rows)
     by = ", ".join(f"{name} {weight:.0%}" for name, weight in detector.weights_.items())
     told = (

@@ -11,10 +11,9 @@ from isthmus.apps.cli import codec as codecs
 from isthmus.apps.cli import detect as detectors
 from isthmus.apps.cli import options
 from isthmus.apps.cli.outcome import left_out, outcome
-from isthmus.apps.cli.partial import check_partial, drop, say_interrupted
+from isthmus.apps.cli.partial import check_partial, drop, kept_in
 from isthmus.apps.cli.parts import number_or, part
 from isthmus.apps.cli.speech import give
-from isthmus.apps.cli.verbs import INTERRUPTED
 from isthmus.core.wording import counted
 
 if TYPE_CHECKING:
@@ -237,7 +236,7 @@ def fit(
     _only_for("detect", false_alarms=false_alarms, contamination=contamination, groups=groups)
     _only_for("compress", lossless=lossless, speed=speed)
     check_partial(partial, resume)
-    try:
+    with kept_in(partial, words):
         from isthmus.apps.cli.rows import read_rows, say_read
         from isthmus.tasks.autoencoder import Autoencoder
         from isthmus.tasks.parameters import recipe_of, settings_of
@@ -278,10 +277,6 @@ def fit(
             drop(partial)
         model.fit(rows.X)
         identity = model.save(out)
-    except KeyboardInterrupt:
-        say_interrupted(partial, words)
-        raise typer.Exit(INTERRUPTED) from None
-    drop(partial)
     give(fitted(model, out, identity, len(rows)), f"{out}: {_said(model)}", as_json)
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import glob
 import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import typer
 
 from isthmus.apps.cli.speech import say
+from isthmus.apps.cli.verbs import INTERRUPTED
 
 
 def check_partial(partial: Path, resume: bool | None) -> None:
@@ -45,7 +48,18 @@ def drop(partial: Path) -> None:
         state.unlink(missing_ok=True)
 
 
-def say_interrupted(partial: Path, words: list[str]) -> None:
+@contextmanager
+def kept_in(partial: Path, words: list[str]) -> Iterator[None]:
+    """Train: interrupted, it says which command goes on with it; done, its state is removed."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        _say_interrupted(partial, words)
+        raise typer.Exit(INTERRUPTED) from None
+    drop(partial)
+
+
+def _say_interrupted(partial: Path, words: list[str]) -> None:
     """Where the training so far is, and which command goes on with it."""
     if not _states(partial):
         say("interrupted before training began; nothing is kept")

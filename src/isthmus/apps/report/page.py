@@ -48,6 +48,7 @@ def page(title: str, contexts: Sequence[Subject], opening: str = "") -> str:
 
 def write_page(path: Path, html: str) -> None:
     """Write the page, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, html.encode())
 
 
