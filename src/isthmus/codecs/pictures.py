@@ -62,7 +62,7 @@ def read_picture(path: Path) -> Picture | None:
     """
     try:
         with silence(), Image.open(path, formats=list(FORMS)) as file:
-            check_size(file, path)
+            check_size(file, str(path), path.stat().st_size, path.read_bytes)
             form = FORMS[str(file.format)]
             if file.mode not in MODES or getattr(file, "n_frames", 1) != 1:
                 return None
