@@ -11,7 +11,9 @@ _PLACES = {
     "AnomalyDetector": "isthmus.tasks.detect",
     "Archive": "isthmus.codecs.archive",
     "Autoencoder": "isthmus.tasks.autoencoder",
+    "Denoiser": "isthmus.tasks.denoise",
     "ImageCodec": "isthmus.codecs.images",
+    "Restorer": "isthmus.tasks.restore",
     "compare": "isthmus.tasks.compare",
     "load": "isthmus.loading",
     "Phase": "isthmus.core.recipe",
@@ -24,9 +26,11 @@ __all__ = [
     "AnomalyDetector",
     "Archive",
     "Autoencoder",
+    "Denoiser",
     "ImageCodec",
     "Phase",
     "Recipe",
+    "Restorer",
     "Spec",
     "compare",
     "load",
@@ -41,7 +45,9 @@ if TYPE_CHECKING:
     from isthmus.loading import load
     from isthmus.tasks.autoencoder import Autoencoder
     from isthmus.tasks.compare import compare
+    from isthmus.tasks.denoise import Denoiser
     from isthmus.tasks.detect import AnomalyDetector
+    from isthmus.tasks.restore import Restorer
 
 
 def __getattr__(name: str) -> Any:

@@ -9,6 +9,7 @@ import typer
 
 from isthmus.apps.cli import codec as codecs
 from isthmus.apps.cli import detect as detectors
+from isthmus.apps.cli import mend as menders
 from isthmus.apps.cli import options
 from isthmus.apps.cli.outcome import left_out, outcome
 from isthmus.apps.cli.partial import check_partial, drop, kept_in
@@ -19,8 +20,8 @@ from isthmus.core.wording import counted
 if TYPE_CHECKING:
     from isthmus.tasks.autoencoder import Autoencoder
 
-JOBS = ("reduce", "detect", "compress")
-LATER = ("denoise", "restore", "generate", "cluster", "classify", "map")
+JOBS = ("reduce", "detect", "compress", "denoise", "restore")
+LATER = ("generate", "cluster", "classify", "map")
 PART = "PART"
 
 
@@ -40,7 +41,9 @@ def fit(
     job: Annotated[
         str,
         typer.Option(
-            "--for", metavar="JOB", help="What the model is for: reduce, detect or compress."
+            "--for",
+            metavar="JOB",
+            help="What the model is for: reduce, detect, compress, denoise or restore.",
         ),
     ] = "reduce",
     latent_dim: Annotated[
@@ -147,6 +150,19 @@ def fit(
             show_default=False,
         ),
     ] = None,
+    clean: menders.Clean = None,
+    damage: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help=(
+                "With --for denoise or restore: DATA are clean images, and what is done to them "
+                "shall be undone. noise:scale=0.1, poisson, salt-and-pepper, jpeg, blur, holes, "
+                "scale2, scale4."
+            ),
+            show_default=False,
+        ),
+    ] = None,
     kind: Annotated[
         str | None,
         typer.Option(
@@ -233,6 +249,17 @@ def fit(
             as_json=as_json, partial=partial, resume=resume, words=words,
         )  # fmt: skip
         return
+    if job in menders.JOBS:
+        options.check_no_more(ctx, job, menders.TAKEN)
+        check_partial(partial, resume)
+        menders.fit_mender(
+            data, out, job, clean=clean, damage=damage, epochs=epochs, max_time=max_time,
+            learning_rate=learning_rate, validation=validation, seed=seed, device=device,
+            precision=precision, quiet=quiet, as_json=as_json, partial=partial, resume=resume,
+            words=words,
+        )  # fmt: skip
+        return
+    _only_for("denoise", clean=clean, damage=damage)
     _only_for("detect", false_alarms=false_alarms, contamination=contamination, groups=groups)
     _only_for("compress", lossless=lossless, speed=speed)
     check_partial(partial, resume)
@@ -280,7 +307,7 @@ def fit(
     give(fitted(model, out, identity, len(rows)), f"{out}: {_said(model)}", as_json)
 
 
-def _only_for(job: str, **values: str | bool | None) -> None:
+def _only_for(job: str, **values: str | bool | Path | None) -> None:
     for name, value in values.items():
         if value is not None:
             option = f"--{name.replace('_', '-')}"
