@@ -12,6 +12,8 @@ NAMES = (
     "nested",
     "compress",
     "train_bundled",
+    "denoise",
+    "restore",
     "detect",
     "detect_images",
     "scaling",

@@ -20,6 +20,7 @@ from isthmus.core.errors import (
     NotFittedError,
     ShapeError,
     SpecError,
+    TrainingError,
 )
 from isthmus.tasks import tiling
 from isthmus.training import staged
@@ -193,6 +194,13 @@ def test_a_fit_whose_plug_was_pulled_goes_on_to_the_same_weights(
     found = Denoiser("noise", resume=state, **QUICK).fit(scenes())
     for name, tensor in whole.model_.state_dict().items():
         assert torch.equal(tensor, found.model_.state_dict()[name]), name
+
+
+def test_a_training_of_another_damage_is_not_gone_on_with(tmp_path: Path):
+    state = tmp_path / "state"
+    Denoiser(spec("noise", scale=0.1), resume=state, **QUICK).fit(scenes())
+    with pytest.raises(TrainingError, match="other data or other settings"):
+        Denoiser(spec("noise", scale=0.2), resume=state, **QUICK).fit(scenes())
 
 
 def test_time_that_is_up_ends_training_with_what_it_is_worth():

@@ -16,7 +16,7 @@ from isthmus.baselines.measures import mean_and_error
 from isthmus.core.errors import AbilityError
 from isthmus.data.contracts import Array
 from isthmus.parts.damages import DAMAGES
-from isthmus.tasks.mending import check_pairs, parted
+from isthmus.tasks.damaged import check_pairs, parted
 
 if TYPE_CHECKING:
     from isthmus.tasks.mending import Mender

@@ -15,12 +15,20 @@ from torch import Tensor
 from isthmus.core.errors import DataError, NotFittedError, ShapeError, SpecError
 from isthmus.core.ranges import positive, positive_int, seconds, seed_of
 from isthmus.core.specs import Registry, Spec
-from isthmus.core.wording import counted
 from isthmus.data.contracts import Array
-from isthmus.data.gathering import as_images, channels_of, ragged
+from isthmus.data.gathering import as_images, ragged
 from isthmus.data.images import value_range
 from isthmus.parts.damages import DAMAGES, Damage
 from isthmus.parts.unet import UNet
+from isthmus.tasks.damaged import (
+    apart,
+    check_pairs,
+    check_sizes,
+    colours_of,
+    masks_of,
+    parted,
+    told_of,
+)
 from isthmus.tasks.parameters import validation_share
 from isthmus.tasks.tiling import mended
 from isthmus.training.examples import Damaged, Examples, Pairs
@@ -34,8 +42,6 @@ SIDE = 64
 BATCH = 16
 STEPS = 5_000
 RATE = 5e-4
-FEWEST_PIXELS = 16
-"""Of a side of an image."""
 LARGE = 1e12
 """Multiplications of a step that is worth all there is to speed it up."""
 NETWORKS: Registry[UNet] = Registry("network")
@@ -90,10 +96,10 @@ class Mender(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         images = as_images(X)
         self.channels_ = colours_of(images)
         self.range_ = value_range(images)
-        self.has_alpha_ = channels_of(images[0]) % 2 == 0
         wholes = None if clean is None else as_images(clean)
         if wholes is not None:
             check_pairs(images, wholes)
+        check_sizes(images)
         tensors = [self._tensor(image) for image in images]
         if wholes is not None:
             tensors = [
@@ -282,11 +288,6 @@ class Mender(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         """(channels, height, width) within 0 and 1, without alpha."""
         low, high = self.range_ if ends is None else ends
         colours, _ = parted(image)
-        if min(colours.shape[:2]) < FEWEST_PIXELS and not hasattr(self, "model_"):
-            raise DataError(
-                f"images need at least {FEWEST_PIXELS} pixels a side to learn from, got "
-                f"{colours.shape[0]} x {colours.shape[1]}."
-            )
         values = (colours.astype(np.float32) - low) / (high - low)
         if not np.isfinite(values).all():
             raise DataError(
@@ -332,56 +333,6 @@ class Mender(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return hasattr(self, "model_")
 
 
-def parted(image: Array) -> tuple[Array, Array | None]:
-    """The colours of an image, and its alpha if it has one."""
-    if image.ndim == 2 or image.shape[2] in (1, 3):
-        return image, None
-    colours = image[..., :-1]
-    return (colours[..., 0] if colours.shape[2] == 1 else colours), image[..., -1]
-
-
-def colours_of(images: Array) -> int:
-    """1 or 3."""
-    return 3 if channels_of(images[0]) > 2 else 1
-
-
-def told_of(channels: int) -> str:
-    """In words."""
-    return "grey" if channels == 1 else "colour"
-
-
-def check_pairs(images: Array, wholes: Array) -> None:
-    """Refuse whole images that cannot be those of the damaged ones."""
-    if len(images) != len(wholes):
-        raise DataError(
-            f"there are {counted(len(images), 'image')} and {len(wholes):,} clean ones. Each needs "
-            "its own, in the same order."
-        )
-    for i, (one, whole) in enumerate(zip(images, wholes, strict=True)):
-        if one.shape != whole.shape:
-            raise ShapeError(
-                f"image {i} has the shape {one.shape}, its clean one {whole.shape}. They must be "
-                "of one size and colour."
-            )
-
-
-def apart(images: list[Tensor], share: float, seed: int) -> tuple[list[Tensor], list[Tensor]]:
-    """Images to learn from, and others to judge by; of a single one, its lower rows."""
-    if share == 0:
-        return images, []
-    if len(images) == 1:
-        height = images[0].shape[1]
-        cut = height - max(FEWEST_PIXELS, int(height * share))
-        if cut < FEWEST_PIXELS:
-            return images, []
-        return [images[0][:, :cut]], [images[0][:, cut:]]
-    n = max(1, round(len(images) * share))
-    order = np.random.default_rng(seed).permutation(len(images))
-    chosen = set(order[:n].tolist())
-    held = [image for i, image in enumerate(images) if i in chosen]
-    return [image for i, image in enumerate(images) if i not in chosen], held
-
-
 def side_for(images: Sequence[Tensor], factor: int) -> int:
     """Pixels of a side of the parts: no more than the images have, rounded for the grids."""
     smallest = min(min(image.shape[1:]) for image in images)
@@ -395,26 +346,3 @@ def steps_for(epochs: int | None, examples: Examples) -> int:
         return STEPS
     each = math.ceil(float(examples.ends[-1]) / (BATCH * examples.side**2))
     return positive_int(epochs, "epochs") * max(1, each)
-
-
-def masks_of(mask: Any, images: Array) -> list[Array | None]:
-    """For each image, where it has holes, or None."""
-    if mask is None:
-        return [None] * len(images)
-    given = list(mask)
-    if len(given) != len(images):
-        raise DataError(
-            f"there are {counted(len(images), 'image')} and {len(given):,} masks. Each image needs "
-            "its own."
-        )
-    found: list[Array | None] = []
-    for i, (one, image) in enumerate(zip(given, images, strict=True)):
-        lost = np.asarray(one)
-        lost = lost[..., 0] if lost.ndim == 3 else lost
-        if lost.shape != image.shape[:2]:
-            raise ShapeError(
-                f"the mask of image {i} has the shape {lost.shape}, the image has "
-                f"{image.shape[:2]}."
-            )
-        found.append(lost != 0)
-    return found

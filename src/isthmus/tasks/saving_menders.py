@@ -17,8 +17,9 @@ from isthmus.core.strict_json import strict
 from isthmus.core.wording import counted
 from isthmus.parts.damages import DAMAGES
 from isthmus.parts.unet import UNet
+from isthmus.tasks.damaged import told_of
 from isthmus.tasks.denoise import Denoiser
-from isthmus.tasks.mending import DECIDED, Mender, told_of
+from isthmus.tasks.mending import DECIDED, Mender
 from isthmus.tasks.restore import Restorer
 from isthmus.training.directory import save_directory
 from isthmus.training.noise import NoiseLevel

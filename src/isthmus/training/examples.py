@@ -70,13 +70,17 @@ class Examples(ABC):
             found.append(part.flip(2) if turn >= 4 else part)
         return self.example(torch.stack(found), generator)
 
+    def described(self) -> str:
+        """What is done to the images."""
+        return ""
+
     @abstractmethod
     def example(self, parts: Tensor, generator: torch.Generator) -> Example:
         """What is seen of some parts, and what it shall become."""
 
     def fingerprint(self) -> str:
-        """A hash of the images."""
-        digest = hashlib.sha256(f"{type(self).__name__}{self.side}".encode())
+        """A hash of the images, and of what is done to them."""
+        digest = hashlib.sha256(f"{type(self).__name__}{self.side}{self.described()}".encode())
         for image in self.images:
             digest.update(f"{tuple(image.shape)}".encode())
             digest.update(image.numpy().tobytes())
@@ -89,6 +93,10 @@ class Damaged(Examples):
     def __init__(self, images: Sequence[Tensor], side: int, damage: Damage) -> None:
         super().__init__(images, side)
         self.damage, self.factor = damage, damage.factor
+
+    def described(self) -> str:
+        """The damage and its options."""
+        return f"{type(self.damage).__name__}{sorted(vars(self.damage).items())}"
 
     def example(self, parts: Tensor, generator: torch.Generator) -> Example:
         """Damage the parts; of holes, only they are of interest."""
