@@ -14,6 +14,7 @@ NAMES = (
     "train_bundled",
     "detect",
     "detect_images",
+    "impute",
     "scaling",
     "until",
     "startup",

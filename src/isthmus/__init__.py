@@ -12,6 +12,7 @@ _PLACES = {
     "Archive": "isthmus.codecs.archive",
     "Autoencoder": "isthmus.tasks.autoencoder",
     "ImageCodec": "isthmus.codecs.images",
+    "Imputer": "isthmus.tasks.impute",
     "compare": "isthmus.tasks.compare",
     "load": "isthmus.loading",
     "Phase": "isthmus.core.recipe",
@@ -25,6 +26,7 @@ __all__ = [
     "Archive",
     "Autoencoder",
     "ImageCodec",
+    "Imputer",
     "Phase",
     "Recipe",
     "Spec",
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
     from isthmus.tasks.autoencoder import Autoencoder
     from isthmus.tasks.compare import compare
     from isthmus.tasks.detect import AnomalyDetector
+    from isthmus.tasks.impute import Imputer
 
 
 def __getattr__(name: str) -> Any:

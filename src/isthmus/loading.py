@@ -34,7 +34,7 @@ def load(
 
     Returns
     -------
-    Autoencoder, AnomalyDetector or ImageCodec
+    Autoencoder, AnomalyDetector, Imputer or ImageCodec
         Fitted; it answers to the bit as the one that was saved.
 
     Raises

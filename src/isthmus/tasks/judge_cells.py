@@ -1,0 +1,85 @@
+"""An imputer beside what else would fill gaps, on cells that are hidden for it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from isthmus.baselines.comparison import Comparison, Row
+from isthmus.baselines.imputers import plain_fillers
+from isthmus.baselines.measures import mean_and_error
+from isthmus.core.errors import DataError, SpecError
+from isthmus.core.ranges import share as a_share
+from isthmus.core.types import Batch
+from isthmus.tasks.compare import OURS
+from isthmus.tasks.places import there_of
+
+if TYPE_CHECKING:
+    from isthmus.tasks.impute import Imputer
+
+LEAST_SHARE, MOST_SHARE = 0.1, 0.5
+MOST_ROWS = 2000
+"""Rows that are compared: nearest neighbours take long to find."""
+
+
+def judge_cells(imputer: Imputer, X: Any, share: float | None = None) -> Comparison:
+    """See ``Imputer.compare``."""
+    if share is not None and not a_share(share, "share") > 0:
+        raise SpecError(f"share must be above 0 and below 1, got {share!r}.")
+    batch = imputer._asked(X, None).batch
+    few = torch.arange(0, len(batch.x), -(-len(batch.x) // MOST_ROWS))
+    batch = batch.rows(few)
+    there = there_of(batch) & torch.from_numpy(np.array(imputer.kind_.spread.known))
+    if share is None:
+        share = min(MOST_SHARE, max(LEAST_SHARE, 1 - float(there.float().mean())))
+    asked = there & torch.from_numpy(np.random.default_rng(0).random(there.shape) < share)
+    if not bool(asked.any()):
+        raise DataError("there are too few cells to hide some and see how they are filled.")
+    filled = _filled(imputer, batch, there & ~asked)
+    errors = {
+        name: torch.where(asked, imputer._places.likelihood.error(found, batch.x), 0.0).double()
+        for name, found in filled.items()
+    }
+    usual = asked.sum(1).double().mean()
+    losses = {name: error.sum(1) / usual for name, error in errors.items()}
+    rows = [Row(name, "error", *mean_and_error(loss)) for name, loss in losses.items()]
+    for j, column in enumerate(imputer._names()):
+        if bool(asked[:, j].any()):
+            rows += [
+                Row(name, "error", *mean_and_error(error[asked[:, j], j]), column=column)
+                for name, error in errors.items()
+            ]
+    return Comparison(rows, *_verdict(losses, share))
+
+
+def _filled(imputer: Imputer, batch: Batch, seen: Tensor) -> dict[str, Tensor]:
+    """(n, columns) by each method, the cells that are not seen filled in."""
+    stack, places = imputer.stack_, imputer._places
+    x = places.of(batch.x)
+    found = {OURS: imputer._within(places.back(stack.mixed(stack.ways(x, seen))))}
+    n = places.n_values
+
+    def gappy(rows: Tensor, cells: Tensor) -> Any:
+        return torch.where(places.spread(cells), rows, torch.nan)[:, :n].double().numpy()
+
+    known = stack.known
+    for name, fill in plain_fillers(gappy(known.rows, known.there)).items():
+        values = places.likelihood.unembed(torch.from_numpy(fill(gappy(x, seen))).float())
+        found[name] = imputer._within(values)
+    return found
+
+
+def _verdict(losses: dict[str, Tensor], share: float) -> tuple[str, bool]:
+    ours = losses[OURS]
+    best = min((name for name in losses if name != OURS), key=lambda name: float(losses[name].mean()))
+    gain = mean_and_error(losses[best] - ours)
+    a, b, n = float(ours.mean()), float(losses[best].mean()), len(ours)
+    where = f"where {share:.0%} of the cells of {n:,} rows are hidden"
+    if n > 1 and gain.value > 2 * gain.error and b > 0:
+        return f"Better than {best}: {1 - a / b:.0%} less error {where}.", False
+    if n > 1 and gain.value < -2 * gain.error:
+        return f"{best} wins: this model has {a / b:.2f} times its error {where}. Use it.", True
+    return f"No clear difference from {best} {where}. It is simpler: use it.", True
