@@ -105,7 +105,7 @@ def bold(text: str, missed: bool) -> str:
 
 
 def errors_table(methods: dict[str, Runs]) -> str:
-    """The error of each method on each table, the best of scikit-learn's, and what ours is of it."""
+    """The error of each method on each table, and what ours is of the best of scikit-learn's."""
     tables = list(next(iter(methods.values())))
     rows = [
         [name.rpartition("/")[2], *(f"{mean_error(runs[name]):.3f}" for runs in methods.values())]
@@ -139,7 +139,9 @@ def trust_table(found: dict[str, dict[str, Runs]]) -> str:
             continue
         row = [f"{float(share):.0%}"]
         for kinds in (("number",), ("category",), ("number", "category")):
-            held, n = (sum(run[what][k] for run in runs for k in kinds) for what in ("held", "cells"))
+            held, n = (
+                sum(run[what][k] for run in runs for k in kinds) for what in ("held", "cells")
+            )
             covered = held / max(n, 1)
             row.append(bold(f"{covered:.1%}", n > 0 and not COVERED[0] <= covered <= COVERED[1]))
         rows.append([*row, f"{median(run['draws_variance'] for run in runs):.2f}"])

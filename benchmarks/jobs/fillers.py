@@ -1,4 +1,4 @@
-"""Methods that fill the missing cells of DataFrames, each fitted to some rows and used on others."""
+"""Methods that fill missing cells of DataFrames, fitted to some rows and used on others."""
 
 from __future__ import annotations
 

@@ -39,11 +39,15 @@ def gappy(name: str, seed: int, share: float, most: int, most_test: int) -> Gapp
 
         numbers = data.load(name, seed, most)
         train, test = (pandas.DataFrame(x).add_prefix("x") for x in (numbers.train, numbers.test))
-    train, test = (table.iloc[:n].reset_index(drop=True) for table, n in ((train, most), (test, most_test)))
+    train, test = (
+        table.iloc[:n].reset_index(drop=True) for table, n in ((train, most), (test, most_test))
+    )
     draws = np.random.default_rng([seed, 7])
     hidden = [draws.random(table.shape) < share for table in (train, test)]
     known = test.notna().to_numpy()
-    return Gappy(without(train, hidden[0]), without(test, hidden[1]), train, test, hidden[1] & known)
+    return Gappy(
+        without(train, hidden[0]), without(test, hidden[1]), train, test, hidden[1] & known
+    )
 
 
 def without(table: Any, hidden: Array) -> Any:
@@ -93,7 +97,9 @@ def trust(model: Any, rows: Gappy) -> dict[str, Any]:
             continue
         if is_number(true):
             values = true.to_numpy(np.float64)[at]
-            low, high = (end[name].to_numpy(np.float64)[at] for end in (intervals.low, intervals.high))
+            low, high = (
+                end[name].to_numpy(np.float64)[at] for end in (intervals.low, intervals.high)
+            )
             near = 1e-6 * np.abs(values)
             inside = (values >= low - near) & (values <= high + near)
             drawn = np.stack([draw[name].to_numpy(np.float64)[at] for draw in draws])

@@ -13,6 +13,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.impute import KNNImputer, SimpleImputer
 
 Array = NDArray[np.float64]
+MEAN = "the mean or mode"
 Filler = Callable[[Array], Array]
 """(n, d) rows, NaN where missing, to the same without gaps."""
 
@@ -23,14 +24,14 @@ def plain_fillers(rows: Array) -> dict[str, Filler]:
     Parameters
     ----------
     rows : array of shape (r, d)
-        NaN where missing; numbers of one scale, a place for each level of a category, so that the
-        largest mean is that of the mode.
+        NaN where missing; numbers of one scale, a place for each level of a category but one, so
+        that the largest mean is that of the mode.
     """
     from sklearn.experimental import enable_iterative_imputer  # noqa: F401
     from sklearn.impute import IterativeImputer
 
     made = {
-        "the mean or mode": SimpleImputer(keep_empty_features=True),
+        MEAN: SimpleImputer(keep_empty_features=True),
         "KNNImputer": KNNImputer(keep_empty_features=True),
         "IterativeImputer": IterativeImputer(keep_empty_features=True, random_state=0),
     }

@@ -89,7 +89,9 @@ def _in_frame(
         if where[:, i].any():
             name = frame.columns[j]
             key = str(name)
-            mended_columns[key] = _merged(sheet.typed_cells(j), decode(column, values[:, i]), where[:, i])
+            mended_columns[key] = _merged(
+                sheet.typed_cells(j), decode(column, values[:, i]), where[:, i]
+            )
             natives[key] = sheet.type(j)[1]
     if not mended_columns:
         return frame.clone().to_native()
@@ -116,9 +118,12 @@ def _merged(cells: Any, filled: Any, where: Mask) -> Any:
     values, own = cells.dictionary, cells.type
     levels = _cast(filled, own.value_type)
     known = pc.index_in(levels, values)
-    new = levels.filter(pa.array(where)).filter(
-        pc.is_null(known.filter(pa.array(where)))
-    ).drop_null().unique()
+    new = (
+        levels.filter(pa.array(where))
+        .filter(pc.is_null(known.filter(pa.array(where))))
+        .drop_null()
+        .unique()
+    )
     choices = pa.concat_arrays([values, new.cast(values.type)])
     index = pc.if_else(
         pa.array(where), pc.index_in(levels, choices), cells.indices.cast(pa.int32())

@@ -1,4 +1,4 @@
-"""Members that complete rows: a Gaussian that says what is expected, and a network that mends it."""
+"""Members that complete rows: a Gaussian says what is expected, and a network mends that."""
 
 from __future__ import annotations
 
@@ -87,16 +87,14 @@ class Member:
         self.places, self.gaussian, self.model = places, gaussian, model
 
     def expect(self, x: Tensor, there: Tensor) -> Expected:
-        """What is expected of all cells of rows, (n, p), given those that are there, (n, columns)."""
+        """What is expected of rows, (n, p), given which cells, (n, columns), are there."""
         seen = self.places.spread(there)
         found = self.gaussian.complete(x, seen)
         device = next(self.model.parameters()).device
         given = (~there).float()
         z = self.model.encode(found.to(device))
         network = self.model.decode(z, given.to(device)).cpu()
-        return Expected(
-            found, torch.where(seen, x, network), self.gaussian.variance(x, seen)
-        )
+        return Expected(found, torch.where(seen, x, network), self.gaussian.variance(x, seen))
 
 
 def fresh(places: Places) -> Model:

@@ -11,23 +11,21 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
-from torch import Tensor
 
 from isthmus.baselines.comparison import Comparison
 from isthmus.core.errors import DataError, NotFittedError, ShapeError, SpecError
-from isthmus.core.ranges import positive_int, positive_int as whole, seconds, seed_of
-from isthmus.core.types import Batch
+from isthmus.core.ranges import positive_int, seconds, seed_of
 from isthmus.core.wording import NO_PLACE, listed
-from isthmus.data.frames import as_frame
+from isthmus.data.frames import as_frame, as_sheet
 from isthmus.data.mending import levels_of, mended
 from isthmus.data.scipy_sparse import is_sparse
 from isthmus.data.tables import Table
 from isthmus.tasks import validation as checks
+from isthmus.tasks.filling import Asked, Filler
 from isthmus.tasks.imputer_fit import Cells, learn
 from isthmus.tasks.parameters import rate
-from isthmus.tasks.places import Places, there_of
-from isthmus.tasks.scatter import Doubt, Scatter, drawn_levels, probabilities_of
-from isthmus.tasks.stacking import Stack, Ways
+from isthmus.tasks.places import there_of
+from isthmus.tasks.stacking import WAYS, Stack
 from isthmus.training.outcome import Found, together
 from isthmus.training.plan import Settings
 from isthmus.training.progress import progress_bar
@@ -35,9 +33,11 @@ from isthmus.training.progress import progress_bar
 Array = NDArray[Any]
 Mask = NDArray[np.bool_]
 FEWEST_ROWS = 8
-ROWS_AT_ONCE = 4096
-TURNS = 4
-"""In which the gaps of a row are drawn: those of each turn know what was drawn before."""
+MEMBERS, FEW_ROWS_MEMBERS, FEW_ROWS = 4, 8, 1000
+SPARSE = (
+    "X is a sparse matrix, whose zeros are values: it has no missing cells. Pass X.toarray() if it "
+    "has."
+)
 
 
 @dataclass(frozen=True)
@@ -62,8 +62,9 @@ class Imputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: i
 
     Parameters
     ----------
-    n_members : int
-        Parts into which rows are cut, 2 to 16: each member has not seen one of them.
+    n_members : int, optional
+        Parts into which rows are cut, 2 to 16: each member has not seen one of them. By default 8
+        of fewer than 1,000 rows, else 4.
     epochs : int, optional
     max_time : float or str, optional
         Of training: seconds, or "90s", "2min".
@@ -78,7 +79,11 @@ class Imputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: i
     kind_ : Table
         What is known of the columns.
     stack_ : Stack
-        The members and how much each way to fill a gap counts.
+        The members, and how much each way to fill a gap counts.
+    cells_ : list
+        How far cells of each column lie from what is expected of them.
+    filler_ : Filler
+        What fills gaps.
     weights_ : dict of str to dict
         By column, how much the mean, the Gaussian, the network and neighbours count.
     found_ : list
@@ -104,7 +109,7 @@ class Imputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: i
     def __init__(
         self,
         *,
-        n_members: int = 4,
+        n_members: int | None = None,
         epochs: int | None = None,
         max_time: float | str | None = None,
         random_state: int | np.random.RandomState | None = 0,
@@ -138,10 +143,10 @@ class Imputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: i
         ------
         DataError, SpecError, TrainingError
         """
-        members, settings = self._checked()
+        settings = self._checked()
         if is_sparse(X):
             raise DataError(SPARSE)
-        kind, X, n = checks.checked_for_fit(self, X)  # type: ignore[arg-type]
+        kind, X, n = checks.checked_for_fit(self, X)
         assert isinstance(kind, Table)
         if n < FEWEST_ROWS:
             raise DataError(f"found {n} rows, but an imputer needs at least {FEWEST_ROWS}.")
@@ -152,7 +157,7 @@ class Imputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: i
             learned = learn(
                 kind,
                 kind.batch(X),
-                min(members, n // 4),
+                min(self._members(n), n // 4),
                 settings,
                 None if self.resume is None else Path(self.resume),
                 show,
@@ -161,27 +166,34 @@ class Imputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: i
         self._take(learned.stack, learned.cells, learned.found)
         return self
 
-    def _checked(self) -> tuple[int, Settings]:
-        members = positive_int(self.n_members, "n_members", 16)
-        if members < 2:
-            raise SpecError("n_members must be at least 2: each judges what others learned.")
+    def _members(self, n: int) -> int:
+        """How many there are for so many rows."""
+        return self.n_members or (FEW_ROWS_MEMBERS if n < FEW_ROWS else MEMBERS)
+
+    def _checked(self) -> Settings:
+        if self.n_members is not None and positive_int(self.n_members, "n_members", 16) < 2:
+            raise SpecError("n_members must be at least 2: each is judged by what it has not seen.")
         if self.resume is not None and self.random_state is None:
             raise SpecError("resume needs a seed: set random_state to a number.")
         settings = Settings(
-            epochs=None if self.epochs is None else whole(self.epochs, "epochs"),
+            epochs=None if self.epochs is None else positive_int(self.epochs, "epochs"),
             max_time=seconds(self.max_time),
             seed=seed_of(self.random_state),
             device=self.device,
         )
         settings.check()
-        return members, settings
+        return settings
 
     def _say_left_out(self, kind: Table) -> None:
         described = kind.columns_described()
         text = [name for name, what in described if what == "text"]
         if text:
             warnings.warn(f"left out: {listed(text)} ({NO_PLACE})", stacklevel=3)
-        empty = [described[j][0] for j, known in zip(kind.places, kind.spread.known, strict=True) if not known]
+        empty = [
+            described[j][0]
+            for j, known in zip(kind.places, kind.spread.known, strict=True)
+            if not known
+        ]
         if empty:
             warnings.warn(
                 f"no value of {listed(empty)} was ever seen: what is missing there stays so",
@@ -191,14 +203,13 @@ class Imputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: i
     def _take(self, stack: Stack, cells: list[Cells], found: list[Found]) -> None:
         """Take over what a fit or a file gave."""
         self.stack_, self.cells_, self.found_ = stack, cells, found
+        self.filler_ = Filler(self.kind_, stack, cells)
         self.history_, self.events_, self.kept_, self.validation_ = together(found)
         self.n_iter_ = max(1, max(len(one.history) for one in found))
 
     @property
     def weights_(self) -> dict[str, dict[str, float]]:
         """By column, how much each way to fill a gap counts."""
-        from isthmus.tasks.stacking import WAYS
-
         self._check_fitted()
         return {
             name: dict(zip(WAYS, column.tolist(), strict=True))
@@ -226,10 +237,7 @@ class Imputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: i
             column of which no value was ever seen, and of columns left out, stay missing.
         """
         asked = self._asked(X, mask)
-        values = asked.batch.x.clone()
-        for rows, ways, seen in self._by_parts(asked):
-            self._fill(values, rows, ways, seen)
-        return mended(self.kind_, asked.X, values, asked.gaps)
+        return mended(self.kind_, asked.X, self.filler_.values(asked), asked.gaps)
 
     def sample(self, X: Any, n: int = 1, mask: Any = None, random_state: Any = None) -> list[Any]:
         """Rows with their missing cells drawn, several times: what they may hold together.
@@ -254,7 +262,7 @@ class Imputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: i
         asked = self._asked(X, mask)
         seed = seed_of(self.random_state if random_state is None else random_state)
         return [
-            mended(self.kind_, asked.X, self._drawn(asked, [seed % 2**63, i]), asked.gaps)
+            mended(self.kind_, asked.X, self.filler_.drawn(asked, [seed % 2**63, i]), asked.gaps)
             for i in range(n)
         ]
 
@@ -276,16 +284,9 @@ class Imputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: i
         if not 0 < rate("coverage", coverage, most=1.0) < 1:
             raise SpecError(f"coverage must be above 0 and below 1, got {coverage!r}.")
         asked = self._asked(X, mask)
-        low, high = asked.batch.x.clone(), asked.batch.x.clone()
-        likely: dict[int, Mask] = {}
-        for rows, ways, seen in self._by_parts(asked):
-            self._fill(low, rows, ways, seen), self._fill(high, rows, ways, seen)
-            self._bound(low, high, rows, ways, coverage)
-            for j, found in self._likely(ways, coverage):
-                whole = likely.setdefault(j, np.zeros((len(low), found.shape[1]), bool))
-                whole[rows.numpy()] = found
+        low, high, likely = self.filler_.bounds(asked, coverage)
         tables = [mended(self.kind_, asked.X, part, asked.gaps) for part in (low, high)]
-        return Intervals(*tables, self._levels(likely, asked.gaps))
+        return Intervals(tables[0], tables[1], self._levels(likely, asked.gaps))
 
     def compare(self, X: Any, share: float | None = None) -> Comparison:
         """Hold it against what else would fill gaps, on cells of X that are hidden for it.
@@ -301,9 +302,10 @@ class Imputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: i
         Returns
         -------
         Comparison
-            The error of what was filled in: of a number the squared error over its variance, of a
-            category 1 where it is wrong. The mean or mode, scikit-learn's KNNImputer and its
-            IterativeImputer are fitted to the rows that this model keeps.
+            The error of what was filled in: by column, of a number the squared error over its
+            variance, of a category 1 where it is wrong; and over all columns in units of what the
+            mean or mode makes of each. That, scikit-learn's KNNImputer and its IterativeImputer are
+            fitted to the rows that this model keeps.
         """
         from isthmus.tasks.judge_cells import judge_cells
 
@@ -324,7 +326,7 @@ class Imputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: i
 
     # ------------------------------------------------------------ how cells are filled
 
-    def _asked(self, X: Any, mask: Any) -> _Asked:
+    def _asked(self, X: Any, mask: Any) -> Asked:
         """Rows, and which of their cells to fill."""
         self._check_fitted()
         if is_sparse(X):
@@ -339,7 +341,7 @@ class Imputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: i
             more = torch.from_numpy(self._mask(X, mask, len(there)))
             gaps, there = gaps | more, there & ~more
         gaps = gaps & torch.from_numpy(np.array(self.kind_.spread.known))
-        return _Asked(X, batch, there, gaps.numpy())
+        return Asked(X, batch, there, gaps.numpy())
 
     def _mask(self, X: Any, mask: Any, n: int) -> Mask:
         """(n, places) of a mask of all columns."""
@@ -352,67 +354,7 @@ class Imputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: i
             raise ShapeError(f"the mask has shape {found.shape}, X {(n, self.n_features_in_)}.")
         if found.dtype != np.bool_ and not np.isin(found, (0, 1)).all():
             raise DataError("a mask holds true and false only: true where a cell is to be filled.")
-        from isthmus.data.frames import as_sheet
-
         return found.astype(bool)[:, self.kind_._found(as_sheet(X))]
-
-    def _by_parts(self, asked: _Asked) -> Any:
-        """Some rows with gaps at a time: their numbers, what is said of them, what is seen."""
-        gappy = torch.from_numpy(np.flatnonzero(asked.gaps.any(1)))
-        for rows in gappy.split(ROWS_AT_ONCE):
-            there = asked.there[rows]
-            yield rows, self.stack_.ways(self._places.of(asked.batch.x[rows]), there), there
-
-    @property
-    def _places(self) -> Places:
-        return self.stack_.places
-
-    def _fill(self, values: Tensor, rows: Tensor, ways: Ways, there: Tensor) -> None:
-        """Put what is expected where it is not seen."""
-        filled = self._within(self._places.back(self.stack_.mixed(ways)))
-        values[rows] = torch.where(there, values[rows], filled)
-
-    def _within(self, values: Tensor) -> Tensor:
-        """Numbers within the range of those fitted on."""
-        low, high = self._range()
-        return values.clamp(low, high)
-
-    def _range(self) -> tuple[Tensor, Tensor]:
-        kind = self.kind_
-        ends = [(end - kind.offset) / kind.scale for end in (kind.spread.low, kind.spread.high)]
-        number = self._places.is_number
-        low, high = np.where(number, ends[0], -np.inf), np.where(number, ends[1], np.inf)
-        return torch.from_numpy(low).float(), torch.from_numpy(high).float()
-
-    def _numbers(self, ways: Ways) -> Any:
-        """Of each number: its column, what is expected, and the scale of its errors."""
-        mixed = self.stack_.mixed(ways)
-        for j in np.flatnonzero(self._places.is_number):
-            cells, at = self.cells_[j], self._places.of_column(int(j))
-            if isinstance(cells, Scatter):
-                variances = ways.scatter[:, :, at[0]].double().numpy()
-                scale = cells.scale(variances, ways.between[:, at[0]].double().numpy())
-                yield int(j), cells, mixed[:, at[0]].double().numpy(), scale
-
-    def _categories(self, ways: Ways) -> Any:
-        """Of each category: its column, and the probabilities of its levels."""
-        mixed = self.stack_.mixed(ways)
-        for j in np.flatnonzero(~self._places.is_number):
-            cells = self.cells_[j]
-            if isinstance(cells, Doubt):
-                places = mixed[:, self._places.of_column(int(j))].double().numpy()
-                yield int(j), cells, probabilities_of(places)
-
-    def _bound(self, low: Tensor, high: Tensor, rows: Tensor, ways: Ways, coverage: float) -> None:
-        for j, cells, expected, scale in self._numbers(ways):
-            least, most = cells.bounds(scale, coverage)
-            for ends, end in ((low, least), (high, most)):
-                ends[rows, j] = self._whole(j, expected + scale * end)
-        low[rows], high[rows] = self._within(low[rows]), self._within(high[rows])
-
-    def _likely(self, ways: Ways, coverage: float) -> Any:
-        for j, cells, probabilities in self._categories(ways):
-            yield j, cells.likely(probabilities, coverage)
 
     def _levels(self, likely: dict[int, Mask], gaps: Mask) -> dict[str, list[list[Any] | None]]:
         found: dict[str, list[list[Any] | None]] = {}
@@ -425,42 +367,6 @@ class Imputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: i
                     for row, gap in zip(among, gaps[:, j], strict=True)
                 ]
         return found
-
-    def _drawn(self, asked: _Asked, seed: list[int]) -> Tensor:
-        """(n, places) with every gap drawn, in turns."""
-        draws = np.random.default_rng(seed)
-        values = asked.batch.x.clone()
-        turn = torch.from_numpy(draws.integers(TURNS, size=asked.gaps.shape))
-        gaps = torch.from_numpy(asked.gaps)
-        gappy = torch.from_numpy(np.flatnonzero(asked.gaps.any(1)))
-        for rows in gappy.split(ROWS_AT_ONCE):
-            there = asked.there[rows].clone()
-            for now in range(TURNS):
-                new = gaps[rows] & (turn[rows] == now)
-                some = new.any(1)
-                if not bool(some.any()):
-                    continue
-                part = rows[some]
-                ways = self.stack_.ways(self._places.of(values[part]), there[some])
-                drawn = self._draw(values[part], ways, draws)
-                values[part] = torch.where(new[some], drawn, values[part])
-                there |= new
-        return values
-
-    def _draw(self, values: Tensor, ways: Ways, draws: np.random.Generator) -> Tensor:
-        drawn = values.clone()
-        for j, cells, expected, scale in self._numbers(ways):
-            drawn[:, j] = self._whole(j, cells.draw(expected, scale, draws))
-        for j, _, probabilities in self._categories(ways):
-            drawn[:, j] = torch.from_numpy(drawn_levels(probabilities, draws)).float()
-        return self._within(drawn)
-
-    def _whole(self, j: int, values: Array) -> Tensor:
-        """(n,) of a column, as whole numbers where all that were fitted on were."""
-        if self.kind_.spread.whole[j]:
-            offset, unit = self.kind_.offset[j], self.kind_.scale[j]
-            values = (np.rint(values * unit + offset) - offset) / unit
-        return torch.from_numpy(values).float()
 
     def _check_fitted(self) -> None:
         if not hasattr(self, "stack_"):
@@ -475,21 +381,3 @@ class Imputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: i
         tags.input_tags.allow_nan = True
         tags.input_tags.categorical = True
         return tags
-
-
-@dataclass(frozen=True)
-class _Asked:
-    """Rows, and which of their cells are to be filled."""
-
-    X: Any
-    batch: Batch
-    there: Tensor
-    """(n, places) which cells are seen."""
-    gaps: Mask
-    """(n, places) which are to be filled."""
-
-
-SPARSE = (
-    "X is a sparse matrix, whose zeros are values: it has no missing cells. Pass X.toarray() if it "
-    "has."
-)

@@ -108,9 +108,7 @@ def learn(
     return Learned(stack, _judged(stack, ways, helds), found)
 
 
-def _as_part(
-    show: Callable[[Progress], None], k: int, of: int
-) -> Callable[[Progress], None]:
+def _as_part(show: Callable[[Progress], None], k: int, of: int) -> Callable[[Progress], None]:
     """Progress of one of several as that of all."""
 
     def shown(progress: Progress) -> None:
@@ -165,4 +163,3 @@ def _judged(stack: Stack, ways: list[Ways], helds: list[Hidden]) -> list[Cells]:
             level = true[which][:, at].argmax(1).numpy()
             cells.append(Doubt.fit(probabilities_of(said)[np.arange(len(level)), level]))
     return cells
-

@@ -172,17 +172,26 @@ def _stack(places: Places, tensors: dict[str, Tensor], n: int, device: torch.dev
         try:
             model.load_state_dict(under(own, "model."))
         except RuntimeError as error:
-            raise ModelFileError(f"the weights do not fit the model: {first_line(error)}") from error
+            raise ModelFileError(
+                f"the weights do not fit the model: {first_line(error)}"
+            ) from error
         gaussian = ConditionalGaussian(own["mean"], own["covariance"])
         members.append(Member(places, gaussian, model.to(device).eval()))
     rows, there, folds = (tensors[f"known.{name}"] for name in ("rows", "there", "folds"))
     _check("known rows", rows, (len(rows), p))
     sound = len(rows) and folds.shape == (len(rows),) and folds.dtype == torch.int64
-    if not n or not sound or there.shape != (len(rows), places.n_columns) or there.dtype != torch.bool:
+    if (
+        not n
+        or not sound
+        or there.shape != (len(rows), places.n_columns)
+        or there.dtype != torch.bool
+    ):
         raise ModelFileError("the known rows do not fit the imputer.")
     _check("mean", tensors["mean"], (p,))
     _check("weights", tensors["weights"], (len(WAYS), places.n_columns))
-    return Stack(places, members, Known(places, rows, there, folds), tensors["mean"], tensors["weights"])
+    return Stack(
+        places, members, Known(places, rows, there, folds), tensors["mean"], tensors["weights"]
+    )
 
 
 def _check(what: str, tensor: Tensor, shape: tuple[int, ...]) -> None:

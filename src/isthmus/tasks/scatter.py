@@ -53,6 +53,7 @@ class Scatter(NamedTuple):
         told = np.stack([np.ones(len(expected)), *variances], 1)
         weight = np.ones(len(expected))
         least = max(SMALLEST, 0.01 * float(squared.mean()))
+        parts = np.array([least, 0.0, 0.0])
         for _ in range(ROUNDS):
             parts = nnls(told * weight[:, None], squared * weight)[0]
             parts[0] = max(parts[0], least)
@@ -92,7 +93,9 @@ class Scatter(NamedTuple):
         width = min(NEAREST, n)
         first = np.searchsorted(self.expected, expected) - width // 2
         first = np.clip(first, 0, n - width)
-        found: Array = expected + scale * self.errors[first + draws.integers(width, size=len(first))]
+        found: Array = (
+            expected + scale * self.errors[first + draws.integers(width, size=len(first))]
+        )
         return found
 
 
@@ -142,5 +145,5 @@ def drawn_levels(probabilities: Array, draws: np.random.Generator) -> NDArray[np
     """(n,) numbers of levels."""
     along = np.cumsum(probabilities, 1)
     picked = draws.random((len(along), 1)) * along[:, -1:]
-    found: NDArray[np.int64] = (along < picked).sum(1)
-    return np.minimum(found, probabilities.shape[1] - 1)
+    found: NDArray[np.int64] = np.minimum((along < picked).sum(1), probabilities.shape[1] - 1)
+    return found

@@ -122,7 +122,9 @@ class Stack:
         ``by`` is the member that has not seen them; without it, all answer with their mean.
         """
         members = self.members if by is None else [self.members[by]]
-        said = [torch.stack(part) for part in zip(*(m.expect(x, there) for m in members), strict=True)]
+        said = [
+            torch.stack(part) for part in zip(*(m.expect(x, there) for m in members), strict=True)
+        ]
         gaussian, network, variance = (part.mean(0) for part in said)
         near, scatter = self.known.near(network, self.places.spread(there), by)
         expected = [self.mean.expand_as(gaussian), gaussian, network, near]
@@ -182,7 +184,8 @@ def stacked(moments: Sequence[Moments]) -> Tensor:
 def _on_simplex(products: Array) -> Array:
     """The weights, none below 0 and 1 together, of the least mean square, by all active sets."""
     n = len(products)
-    best, least = np.eye(n)[1], np.inf
+    best: Array = np.eye(n)[1]
+    least = np.inf
     for some in chain.from_iterable(combinations(range(n), k) for k in range(1, n + 1)):
         part = products[np.ix_(some, some)]
         part = part + 1e-9 * max(float(np.trace(part)), 1e-12) * np.eye(len(some))

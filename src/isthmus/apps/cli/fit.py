@@ -41,7 +41,9 @@ def fit(
     job: Annotated[
         str,
         typer.Option(
-            "--for", metavar="JOB", help="What the model is for: reduce, detect, compress or restore."
+            "--for",
+            metavar="JOB",
+            help="What the model is for: reduce, detect, compress or restore.",
         ),
     ] = "reduce",
     latent_dim: Annotated[

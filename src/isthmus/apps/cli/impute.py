@@ -87,7 +87,11 @@ def fit_restorer(
         "ways": counts,
         "events": imputer.events_,
     }
-    give(result, f"{out}: fills the gaps of {counted(len(counts), 'column')}. {_said(counts)}", as_json)
+    give(
+        result,
+        f"{out}: fills the gaps of {counted(len(counts), 'column')}. {_said(counts)}",
+        as_json,
+    )
 
 
 def ways(imputer: Imputer) -> dict[str, dict[str, float]]:
@@ -143,7 +147,9 @@ def restore_table(
     left = int((~asked.there).sum()) - gaps
     result = {"out": str(out), "rows": len(rows), "filled": gaps, "left": left, "model": str(model)}
     more = f"; {counted(left, 'cell')} of levels that are not known" if left else ""
-    give(result, f"{out}: {counted(len(rows), 'row')}, {counted(gaps, 'cell')} filled{more}", as_json)
+    give(
+        result, f"{out}: {counted(len(rows), 'row')}, {counted(gaps, 'cell')} filled{more}", as_json
+    )
 
 
 def columns_of(table: Any) -> dict[str, Any]:
@@ -188,3 +194,45 @@ def beside(imputer: Imputer, filled: Any, found: Any, gaps: Any) -> Any:
         else:
             columns[f"{name} low"], columns[f"{name} high"] = low[name], high[name]
     return pa.table(columns)
+
+
+def describe_imputer(model: Path, config: dict[str, Any], as_json: bool) -> None:
+    """What ``info`` says of a model that fills gaps."""
+    from isthmus.apps.cli.outcome import left_out
+    from isthmus.core.wording import NO_PLACE, listed
+    from isthmus.loading import load
+    from isthmus.model import n_parameters
+
+    imputer = load(model)
+    apart = left_out(imputer.kind_.columns_described())
+    parameters = sum(n_parameters(member.model) for member in imputer.stack_.members)
+    result = {
+        "model": str(model),
+        "identity": config["identity"],
+        "library": config["library"],
+        "kind": imputer.kind_.kind,
+        "columns": imputer._names(),
+        "left_out": apart,
+        "members": len(imputer.found_),
+        "parameters": parameters,
+        "known_rows": len(imputer.stack_.known.rows),
+        "ways": ways(imputer),
+        "parameters_of_fit": config["imputer"]["parameters"],
+        "kept": imputer.kept_,
+        "events": imputer.events_,
+    }
+    kept = sum(found.kept == "start" for found in imputer.found_)
+    lines = {
+        "data": f"table, {counted(imputer.n_features_in_, 'column')}",
+        "fills gaps": _said(result["ways"]).partition(" Judge")[0],
+        "members": f"{len(imputer.found_)}, of which {kept} stay the Gaussian that they began as",
+        "parameters": f"{parameters:,}",
+        "known rows": f"{result['known_rows']:,}",
+        "columns": listed(result["columns"], most=12),
+        "left out": f"{listed(apart)} ({NO_PLACE})" if apart else "",
+        "saved by": ", ".join(f"{name} {v}" for name, v in config["library"].items()),
+        "identity": config["identity"],
+    }
+    give(
+        result, "\n".join(f"{name:<11} {value}" for name, value in lines.items() if value), as_json
+    )

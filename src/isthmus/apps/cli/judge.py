@@ -22,7 +22,8 @@ def evaluate(
     as_json: options.Json = False,
 ) -> None:
     """Compare MODEL with the plain method on DATA: with PCA, a detector with neighbours,
-    components and a forest, a codec with PNG and WebP.
+    components and a forest, a codec with PNG and WebP, what fills gaps with neighbours and
+    regressions.
 
     DATA should be rows that were not in the fit.
 
@@ -93,11 +94,16 @@ def report(
     from isthmus.apps.report.alarm_context import AlarmContext
     from isthmus.apps.report.context import Context
     from isthmus.apps.report.page import Subject, page, write_page
-    from isthmus.core.errors import DataError
+    from isthmus.core.errors import AbilityError, DataError
     from isthmus.tasks.detect import AnomalyDetector
     from isthmus.tasks.saving import load
 
     found = load(model)
+    if hasattr(found, "stack_"):
+        raise AbilityError(
+            f"there is no page on a model that fills gaps. Judge it with: isthmus evaluate {model} "
+            f"{data}"
+        )
     detects = isinstance(found, AnomalyDetector)
     rows = read_rows(data, labels, of=found)
     shared = (model.name, found, rows.X, rows.labels, str(_config(model)["identity"]), data.name)
@@ -138,6 +144,11 @@ def info(
         from isthmus.apps.cli.codec import describe_codec
 
         describe_codec(model, config, as_json)
+        return
+    if "imputer" in config:
+        from isthmus.apps.cli.impute import describe_imputer
+
+        describe_imputer(model, config, as_json)
         return
     with understood(model):
         history = config["fitted"]["history"]
