@@ -83,6 +83,10 @@ class ConditionalGaussian:
 
         return self._by_blocks(x, there, run)
 
+    def tensors(self) -> dict[str, Tensor]:
+        """What is saved."""
+        return {"mean": self.mean, "covariance": self.covariance}
+
     def _by_blocks(
         self, x: Tensor, there: Tensor, run: Callable[[Tensor, Tensor], Tensor]
     ) -> Tensor:

@@ -100,6 +100,13 @@ PAPERS: dict[str, Paper] = {
         "Journal of the Royal Statistical Society: Series B",
         "article",
     ),
+    "https://doi.org/10.1111/1467-9868.00196": Paper(
+        "Tipping, Michael E. and Bishop, Christopher M.",
+        "Probabilistic Principal Component Analysis",
+        1999,
+        "Journal of the Royal Statistical Society: Series B",
+        "article",
+    ),
     "https://doi.org/10.1007/BF00117832": Paper(
         "Breiman, Leo",
         "Stacked Regressions",

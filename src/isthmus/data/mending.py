@@ -18,6 +18,8 @@ from isthmus.data.frames import OBJECTS, Sheet, as_frame, as_sheet, library_of, 
 from isthmus.data.tables import Table
 
 NUMBER = Column("number")
+SINGLE = 1e-6
+"""Of the largest value of a column: what rounding in single precision moves it by."""
 Mask = NDArray[np.bool_]
 
 
@@ -41,12 +43,24 @@ def mended(table: Table, X: Any, x: Tensor, where: Mask) -> Any:
         column of whole numbers for example, is rounded.
     """
     sheet = as_sheet(X, as_objects=table.columns is not None)
-    values, places = unscaled(x, table.offset, table.scale), table._found(sheet)
+    values, places = _settled(table, unscaled(x, table.offset, table.scale)), table._found(sheet)
     if sheet.values is not None:
         return _in_array(sheet.values, values, where, places)
     if sheet.library == OBJECTS:
         return _in_objects(table, X, values, where, places)
     return _in_frame(table, X, sheet, values, where, places)
+
+
+def _settled(table: Table, values: Floats) -> Floats:
+    """Values without what single precision added: within the range of those fitted on, and whole
+    numbers where they are all but that.
+    """
+    low, high = table.spread.low, table.spread.high
+    values = np.clip(values, low, high)
+    near = np.rint(values)
+    rounding = SINGLE * np.maximum(np.maximum(abs(low), abs(high)), table.scale)
+    same = table.spread.whole & (abs(values - near) <= rounding)
+    return np.where(same, near, values)
 
 
 def levels_of(table: Table, place: int) -> list[Any]:

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from isthmus.baselines.factors import FactorGaussian
 from isthmus.baselines.gaussian import ConditionalGaussian
 from isthmus.core.recipe import Phase, Recipe
 from isthmus.core.specs import spec
@@ -21,8 +22,12 @@ from isthmus.tasks.places import Places
 WIDTHS = (128, 128)
 LEAST_HIDDEN, MOST_HIDDEN = 0.05, 0.7
 """The share of the cells of a row that is hidden besides those that are missing."""
-SHOWN_ROWS, MOST_VERSIONS, LEAST_VERSIONS = 24_000, 16, 2
-"""How many rows a network is shown, each with several of its parts hidden."""
+SHOWN_ROWS, MOST_VERSIONS, LEAST_VERSIONS = 24_000, 16, 1
+"""How many rows a network is shown, each several times with other cells hidden."""
+MANY_PLACES = 48
+"""From which rows take long to complete, so that half as many are shown."""
+TRIED_ROWS = 768
+"""By which it is decided how far a Gaussian is shrunk."""
 UNASKED = 1e-6
 """The weight of cells that were not hidden."""
 FINEST = 0.02
@@ -36,6 +41,11 @@ RECIPE = Recipe(
     paper="https://doi.org/10.1145/1390156.1390294",
 )
 """Rows completed by the Gaussian are the damaged ones, whole rows the clean ones."""
+
+
+AnyGaussian = ConditionalGaussian | FactorGaussian
+WIDE = 160
+"""Places from which rows are completed by factors."""
 
 
 class Hidden(NamedTuple):
@@ -78,12 +88,12 @@ class Member:
     Parameters
     ----------
     places : Places
-    gaussian : ConditionalGaussian
+    gaussian : AnyGaussian
     model : Model
         Takes rows that the Gaussian completed, and is told which cells it completed.
     """
 
-    def __init__(self, places: Places, gaussian: ConditionalGaussian, model: Model) -> None:
+    def __init__(self, places: Places, gaussian: AnyGaussian, model: Model) -> None:
         self.places, self.gaussian, self.model = places, gaussian, model
 
     def expect(self, x: Tensor, there: Tensor) -> Expected:
@@ -103,27 +113,34 @@ def fresh(places: Places) -> Model:
     return Model(RECIPE, (places.n,), places.n, n_given=places.n_columns, network=network)
 
 
-def versions_for(n: int) -> int:
+def versions_for(n: int, places: Places) -> int:
     """How often each of so many rows is shown."""
-    return max(LEAST_VERSIONS, min(MOST_VERSIONS, math.ceil(SHOWN_ROWS / max(n, 1))))
+    wanted = SHOWN_ROWS // (2 if places.n > MANY_PLACES else 1)
+    return max(LEAST_VERSIONS, min(MOST_VERSIONS, math.ceil(wanted / max(n, 1))))
 
 
 def fitted_gaussian(
     places: Places, x: Tensor, there: Tensor, rows: NDArray[np.int64], held: Hidden
-) -> ConditionalGaussian:
+) -> AnyGaussian:
     """The Gaussian of some rows, shrunk as suits others."""
     some = torch.from_numpy(rows)
-    asked = places.spread(held.asked)
-    seen = places.spread(held.there)
+    rows_of = x[some]
+    few = torch.arange(0, len(held.x), -(-len(held.x) // TRIED_ROWS))
+    x, asked, seen = (
+        part[few] for part in (held.x, places.spread(held.asked), places.spread(held.there))
+    )
 
-    def loss(found: ConditionalGaussian) -> float:
-        missed = found.complete(held.x, seen) - held.x
+    def loss(found: AnyGaussian) -> float:
+        missed = found.complete(x, seen) - x
         return float(torch.where(asked, missed, 0.0).square().sum())
 
-    return ConditionalGaussian.fit(x[some], places.spread(there[some])).shrunk_to(loss)
+    seen_there = places.spread(there[some])
+    if places.n >= WIDE:
+        return FactorGaussian.fit(rows_of, seen_there).shrunk_to(loss)
+    return ConditionalGaussian.fit(rows_of, seen_there).shrunk_to(loss)
 
 
-def weights_of(places: Places, gaussian: ConditionalGaussian, shown: Hidden) -> Tensor:
+def weights_of(places: Places, gaussian: AnyGaussian, shown: Hidden) -> Tensor:
     """(p,) how much the error of each place weighs: what the Gaussian expects well, more."""
     asked = places.spread(shown.asked)
     missed = gaussian.complete(shown.x, places.spread(shown.there)) - shown.x
@@ -136,9 +153,7 @@ def weights_of(places: Places, gaussian: ConditionalGaussian, shown: Hidden) -> 
     return found
 
 
-def batch_of(
-    places: Places, gaussian: ConditionalGaussian, weights: Tensor, shown: Hidden
-) -> Batch:
+def batch_of(places: Places, gaussian: AnyGaussian, weights: Tensor, shown: Hidden) -> Batch:
     """Completed rows, and the whole ones to be learned."""
     seen, asked = places.spread(shown.there), places.spread(shown.asked)
     filled = gaussian.complete(shown.x, seen)

@@ -19,6 +19,8 @@ from isthmus.tasks.stacking import Stack, Ways
 Array = NDArray[Any]
 Mask = NDArray[np.bool_]
 ROWS_AT_ONCE = 4096
+ROUNDING = 1e-6
+"""How far beyond a bound a whole number may lie."""
 TURNS = 4
 """In which the gaps of a row are drawn: those of each turn know what was drawn before."""
 
@@ -86,8 +88,12 @@ class Filler:
             self._fill(low, rows, ways, there)
             high[rows] = low[rows]
             for j, scatter, expected, scale in self._numbers(ways):
-                for ends, end in zip((low, high), scatter.bounds(scale, coverage), strict=True):
-                    ends[rows, j] = self._whole(j, expected + scale * end)
+                least, most = scatter.bounds(scale, coverage)
+                least, most = expected + scale * least, expected + scale * most
+                if self.kind.spread.whole[j]:
+                    least, most = self._whole_within(j, least, most, expected)
+                low[rows, j] = torch.from_numpy(least).float()
+                high[rows, j] = torch.from_numpy(most).float()
             low[rows], high[rows] = self.within(low[rows]), self.within(high[rows])
             for j, doubt, probabilities in self._categories(ways):
                 found = likely.setdefault(j, np.zeros((len(low), probabilities.shape[1]), bool))
@@ -124,7 +130,10 @@ class Filler:
     def _draw(self, values: Tensor, ways: Ways, draws: np.random.Generator) -> Tensor:
         drawn = values.clone()
         for j, scatter, expected, scale in self._numbers(ways):
-            drawn[:, j] = self._whole(j, scatter.draw(expected, scale, draws))
+            found = scatter.draw(expected, scale, draws)
+            if self.kind.spread.whole[j]:
+                found = self._in_x(j, np.rint(self._in_units(j, found)))
+            drawn[:, j] = torch.from_numpy(found).float()
         for j, _, probabilities in self._categories(ways):
             drawn[:, j] = torch.from_numpy(drawn_levels(probabilities, draws)).float()
         return self.within(drawn)
@@ -147,9 +156,23 @@ class Filler:
                 at = self.places.of_column(j)
                 yield j, cells, probabilities_of(mixed[:, at].double().numpy())
 
-    def _whole(self, j: int, values: Array) -> Tensor:
-        """(n,) of a column, as whole numbers where all that were fitted on were."""
-        if self.kind.spread.whole[j]:
-            offset, unit = self.kind.offset[j], self.kind.scale[j]
-            values = (np.rint(values * unit + offset) - offset) / unit
-        return torch.from_numpy(values).float()
+    def _whole_within(
+        self, j: int, low: Array, high: Array, expected: Array
+    ) -> tuple[Array, Array]:
+        """The whole numbers within bounds, of a column that holds no others: at least the one that
+        is nearest to what is expected.
+        """
+        low, high, expected = (self._in_units(j, values) for values in (low, high, expected))
+        near = np.rint(expected)
+        low, high = np.ceil(low - ROUNDING), np.floor(high + ROUNDING)
+        return self._in_x(j, np.minimum(low, near)), self._in_x(j, np.maximum(high, near))
+
+    def _in_units(self, j: int, x: Array) -> Array:
+        """(n,) of a column as the user has them."""
+        found: Array = x * self.kind.scale[j] + self.kind.offset[j]
+        return found
+
+    def _in_x(self, j: int, values: Array) -> Array:
+        """Back from ``_in_units``."""
+        found: Array = (values - self.kind.offset[j]) / self.kind.scale[j]
+        return found

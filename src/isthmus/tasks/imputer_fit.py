@@ -36,8 +36,8 @@ from isthmus.training.views import NOBODY, cut
 
 MOST_ROWS = 20_000
 """Of those fitted on, that members learn from."""
-HELD_CELLS = 12_000
-"""Rows held out, with cells hidden, from which weights and errors are learned."""
+HELD_ROWS = 8_000
+"""Rows with cells hidden, from which weights and errors are learned; some more than once."""
 Cells = Scatter | Doubt | None
 """How sure is what is said of a column: nothing is, where no value was ever seen."""
 
@@ -78,10 +78,10 @@ def learn(
     for k in range(n_members):
         rows = np.flatnonzero((folds != k) & (folds != NOBODY))
         own = np.flatnonzero(folds == k)
-        versions = max(1, min(versions_for(len(own)), HELD_CELLS // n_members // len(own)))
+        versions = max(1, min(versions_for(len(own), places), HELD_ROWS // n_members // len(own)))
         held = Hidden.of(x, there, own, versions, (seed, k, 1))
         gaussian = fitted_gaussian(places, x, there, rows, held)
-        shown = Hidden.of(x, there, rows, versions_for(len(rows)), (seed, k, 0))
+        shown = Hidden.of(x, there, rows, versions_for(len(rows), places), (seed, k, 0))
         weights = weights_of(places, gaussian, held)
         with own_randomness(settings.seed + k):
             model = fresh(places)

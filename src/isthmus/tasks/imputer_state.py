@@ -13,13 +13,14 @@ import torch
 from torch import Tensor
 
 import isthmus
+from isthmus.baselines.factors import FACTORS, FactorGaussian
 from isthmus.baselines.gaussian import ConditionalGaussian
 from isthmus.core.errors import ModelFileError
 from isthmus.core.strict_json import strict
 from isthmus.core.wording import counted
 from isthmus.data import modality_from_state
 from isthmus.data.tables import Table
-from isthmus.tasks.completion import Member, fresh
+from isthmus.tasks.completion import AnyGaussian, Member, fresh
 from isthmus.tasks.impute import Imputer
 from isthmus.tasks.imputer_fit import Cells
 from isthmus.tasks.places import Places
@@ -96,8 +97,8 @@ def tensors_of(imputer: Imputer) -> dict[str, Tensor]:
     stack = imputer.stack_
     found = as_tensors(stack.places.arrays(), "places.")
     for k, member in enumerate(stack.members):
-        found[f"members.{k}.mean"] = member.gaussian.mean
-        found[f"members.{k}.covariance"] = member.gaussian.covariance
+        gaussian = member.gaussian.tensors()
+        found |= {f"members.{k}.{name}": tensor for name, tensor in gaussian.items()}
         state = member.model.state_dict()
         found |= {f"members.{k}.model.{name}": tensor for name, tensor in state.items()}
     found |= {
@@ -166,8 +167,7 @@ def _stack(places: Places, tensors: dict[str, Tensor], n: int, device: torch.dev
     members = []
     for k in range(n):
         own = under(tensors, f"members.{k}.")
-        _check("Gaussian", own["mean"], (p,))
-        _check("Gaussian", own["covariance"], (p, p))
+        gaussian = _gaussian(own, p)
         model = fresh(places)
         try:
             model.load_state_dict(under(own, "model."))
@@ -175,7 +175,6 @@ def _stack(places: Places, tensors: dict[str, Tensor], n: int, device: torch.dev
             raise ModelFileError(
                 f"the weights do not fit the model: {first_line(error)}"
             ) from error
-        gaussian = ConditionalGaussian(own["mean"], own["covariance"])
         members.append(Member(places, gaussian, model.to(device).eval()))
     rows, there, folds = (tensors[f"known.{name}"] for name in ("rows", "there", "folds"))
     _check("known rows", rows, (len(rows), p))
@@ -192,6 +191,19 @@ def _stack(places: Places, tensors: dict[str, Tensor], n: int, device: torch.dev
     return Stack(
         places, members, Known(places, rows, there, folds), tensors["mean"], tensors["weights"]
     )
+
+
+def _gaussian(own: Mapping[str, Tensor], p: int) -> AnyGaussian:
+    _check("Gaussian", own["mean"], (p,))
+    if "covariance" in own:
+        _check("Gaussian", own["covariance"], (p, p))
+        return ConditionalGaussian(own["mean"], own["covariance"])
+    loadings, noise = own["loadings"], own["noise"]
+    if loadings.ndim != 2 or not 0 < loadings.shape[1] <= FACTORS or not (noise > 0).all():
+        raise ModelFileError("the Gaussian of the imputer does not fit its table.")
+    _check("Gaussian", loadings, (p, loadings.shape[1]))
+    _check("Gaussian", noise, (p,))
+    return FactorGaussian(own["mean"], loadings, noise)
 
 
 def _check(what: str, tensor: Tensor, shape: tuple[int, ...]) -> None:

@@ -40,15 +40,13 @@ def judge_cells(imputer: Imputer, X: Any, share: float | None = None) -> Compari
     if not bool(asked.any()):
         raise DataError("there are too few cells to hide some and see how they are filled.")
     filled = _filled(imputer, batch, there & ~asked)
+    likelihood = imputer.stack_.places.likelihood
     errors = {
-        name: torch.where(
-            asked, imputer.stack_.places.likelihood.error(found, batch.x), 0.0
-        ).double()
+        name: torch.where(asked, likelihood.error(found, batch.x), 0.0).double()
         for name, found in filled.items()
     }
-    usual = asked.sum(1).double().mean()
-    losses = {name: error.sum(1) / usual for name, error in errors.items()}
-    rows = [Row(name, "error", *mean_and_error(loss)) for name, loss in losses.items()]
+    losses = _of_columns(errors, asked)
+    rows = [Row(name, OF_MEAN, *mean_and_error(loss)) for name, loss in losses.items()]
     for j, column in enumerate(imputer._names()):
         if bool(asked[:, j].any()):
             rows += [
