@@ -140,7 +140,7 @@ def test_whole_numbers_stay_whole_where_the_column_holds_no_others(imputer: Impu
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_an_array_comes_back_as_an_array(dtype: type) -> None:
-    rows = GAPPY.astype(dtype)
+    rows: Any = GAPPY.astype(dtype)
     filled = quick().fit(rows).transform(rows)
     assert filled.dtype == dtype
     assert not np.isnan(filled).any()

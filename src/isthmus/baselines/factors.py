@@ -32,9 +32,11 @@ class FactorGaussian:
     """
 
     def __init__(self, mean: Tensor, loadings: Tensor, noise: Tensor) -> None:
-        self.mean, self.loadings, self.noise = mean, loadings, noise
+        # As they lie when they were saved and loaded.
+        self.mean, self.loadings, self.noise = mean, loadings.contiguous(), noise
         k = loadings.shape[1]
-        self.products = (loadings[:, :, None] * loadings[:, None, :]).reshape(-1, k * k)
+        products = self.loadings[:, :, None] * self.loadings[:, None, :]
+        self.products = products.reshape(-1, k * k)
 
     @classmethod
     def fit(cls, x: Tensor, there: Tensor) -> FactorGaussian:

@@ -178,13 +178,15 @@ def _stack(places: Places, tensors: dict[str, Tensor], n: int, device: torch.dev
         members.append(Member(places, gaussian, model.to(device).eval()))
     rows, there, folds = (tensors[f"known.{name}"] for name in ("rows", "there", "folds"))
     _check("known rows", rows, (len(rows), p))
-    sound = len(rows) and folds.shape == (len(rows),) and folds.dtype == torch.int64
-    if (
-        not n
-        or not sound
-        or there.shape != (len(rows), places.n_columns)
-        or there.dtype != torch.bool
-    ):
+    sound = (
+        bool(n and len(rows))
+        and folds.shape == (len(rows),)
+        and folds.dtype == torch.int64
+        and bool(((folds >= 0) & (folds < n)).all())
+        and there.shape == (len(rows), places.n_columns)
+        and there.dtype == torch.bool
+    )
+    if not sound:
         raise ModelFileError("the known rows do not fit the imputer.")
     _check("mean", tensors["mean"], (p,))
     _check("weights", tensors["weights"], (len(WAYS), places.n_columns))
