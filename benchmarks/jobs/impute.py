@@ -12,7 +12,7 @@ from benchmarks import data
 from benchmarks.data import Array, is_number
 from benchmarks.jobs.fillers import METHODS
 
-COVERAGE, DRAWS = 0.9, 20
+COVERAGE, DRAWS = 0.9, 8
 
 
 class Gappy(NamedTuple):

@@ -70,9 +70,9 @@ class FactorGaussian:
         """(n, p) rows with what is expected where values are not ``there``."""
         return self._by_blocks(x, there)[0]
 
-    def variance(self, x: Tensor, there: Tensor) -> Tensor:
-        """(n, p) how far values may lie from what is expected: 0 where they are there."""
-        return self._by_blocks(x, there)[1]
+    def expect(self, x: Tensor, there: Tensor) -> tuple[Tensor, Tensor]:
+        """As ``ConditionalGaussian.expect``."""
+        return self._by_blocks(x, there)
 
     def tensors(self) -> dict[str, Tensor]:
         """What is saved."""

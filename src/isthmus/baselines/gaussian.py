@@ -69,34 +69,37 @@ class ConditionalGaussian:
 
     def complete(self, x: Tensor, there: Tensor) -> Tensor:
         """(n, p) rows with what is expected where values are not ``there``."""
-        return self._by_blocks(x, there, lambda x, there: self._solved(x, there)[0])
+        return self._by_blocks(x, there, lambda x, there: self._solved(x, there)[:1])[0]
 
-    def variance(self, x: Tensor, there: Tensor) -> Tensor:
-        """(n, p) how far values may lie from what is expected: 0 where they are there."""
+    def expect(self, x: Tensor, there: Tensor) -> tuple[Tensor, Tensor]:
+        """(n, p) each: completed rows, and how far values may lie from what is expected of them, as
+        a variance, which is 0 where they are there.
+        """
 
-        def run(x: Tensor, there: Tensor) -> Tensor:
-            factor, seen = self._factor(there)
+        def run(x: Tensor, there: Tensor) -> tuple[Tensor, ...]:
+            filled, factor, seen = self._solved(x, there)
             inverse = torch.cholesky_inverse(factor) * seen[:, :, None] * seen[:, None, :]
             known = ((inverse @ self.covariance) * self.covariance).sum(1)
-            found = (self.covariance.diagonal() - known).clamp(min=0)
-            return torch.where(there, 0.0, found)
+            variance = (self.covariance.diagonal() - known).clamp(min=0)
+            return filled, torch.where(there, 0.0, variance)
 
-        return self._by_blocks(x, there, run)
+        filled, variance = self._by_blocks(x, there, run)
+        return filled, variance
 
     def tensors(self) -> dict[str, Tensor]:
         """What is saved."""
         return {"mean": self.mean, "covariance": self.covariance}
 
     def _by_blocks(
-        self, x: Tensor, there: Tensor, run: Callable[[Tensor, Tensor], Tensor]
-    ) -> Tensor:
-        found = torch.empty_like(x)
-        for first in range(0, len(x), BLOCK):
+        self, x: Tensor, there: Tensor, run: Callable[[Tensor, Tensor], tuple[Tensor, ...]]
+    ) -> tuple[Tensor, ...]:
+        found = []
+        for first in range(0, max(len(x), 1), BLOCK):
             rows = min(BLOCK, len(x) - first)
             part, seen = x.new_zeros(BLOCK, x.shape[1]), there.new_zeros(BLOCK, x.shape[1])
             part[:rows], seen[:rows] = x[first : first + rows], there[first : first + rows]
-            found[first : first + rows] = run(part, seen)[:rows]
-        return found
+            found.append([one[:rows] for one in run(part, seen)])
+        return tuple(torch.cat(parts) for parts in zip(*found, strict=True))
 
     def _factor(self, there: Tensor) -> tuple[Tensor, Tensor]:
         """The Cholesky factors of what is there of the covariance, and that as numbers."""

@@ -99,12 +99,12 @@ class Member:
     def expect(self, x: Tensor, there: Tensor) -> Expected:
         """What is expected of rows, (n, p), given which cells, (n, columns), are there."""
         seen = self.places.spread(there)
-        found = self.gaussian.complete(x, seen)
+        found, variance = self.gaussian.expect(x, seen)
         device = next(self.model.parameters()).device
         given = (~there).float()
         z = self.model.encode(found.to(device))
         network = self.model.decode(z, given.to(device)).cpu()
-        return Expected(found, torch.where(seen, x, network), self.gaussian.variance(x, seen))
+        return Expected(found, torch.where(seen, x, network), variance)
 
 
 def fresh(places: Places) -> Model:

@@ -21,7 +21,7 @@ Mask = NDArray[np.bool_]
 ROWS_AT_ONCE = 4096
 ROUNDING = 1e-6
 """How far beyond a bound a whole number may lie."""
-TURNS = 4
+TURNS = 3
 """In which the gaps of a row are drawn: those of each turn know what was drawn before."""
 
 
@@ -114,7 +114,9 @@ class Filler:
                 if not bool(some.any()):
                     continue
                 part = rows[some]
-                ways = self.stack.ways(self.places.of(values[part]), there[some])
+                # One member for each turn: how far they differ is a part of how unsure they are.
+                one = int(draws.integers(len(self.stack.members)))
+                ways = self.stack.ways(self.places.of(values[part]), there[some], by=one)
                 values[part] = torch.where(
                     new[some], self._draw(values[part], ways, draws), values[part]
                 )
