@@ -97,7 +97,7 @@ def grouped(results: Results) -> dict[str, dict[str, Runs]]:
 
 
 def mean_error(runs: list[Answer]) -> float:
-    return fmean(run["error"] for run in runs)
+    return fmean(run["normalised_error"] for run in runs)
 
 
 def bold(text: str, missed: bool) -> str:

@@ -127,7 +127,7 @@ def answer(
     end = time.process_time()
     by_column = errors(rows, filled)
     found = {
-        "error": float(np.mean(list(by_column.values()))),
+        "normalised_error": float(np.mean(list(by_column.values()))),
         "columns": by_column,
         "fit_s": middle - start,
         "fill_s": end - middle,

@@ -154,6 +154,16 @@ def test_evaluate_info_and_cite_know_it(run: Run, mender: Path, today: Path) -> 
     assert "Dempster" in run("cite", mender).stdout
 
 
+def test_a_column_can_be_set_apart(run: Run, before: Path, today: Path, tmp_path: Path) -> None:
+    apart = ("--labels", "broken")
+    assert run("fit", before, "-o", tmp_path / "m", *JOB, "--epochs", 1, *apart).exit_code == 0
+    told = run("evaluate", tmp_path / "m", today, *apart)
+    assert told.exit_code == 0, told.stderr
+    assert "broken" not in told.stdout
+    assert run("restore", tmp_path / "m", today, "-o", tmp_path / "o.csv", *apart).exit_code == 0
+    assert list(pd.read_csv(tmp_path / "o.csv")) == ["pressure", "flow", "mode", "starts"]
+
+
 def test_a_result_is_one_json_object(run: Run, mender: Path, today: Path, tmp_path: Path) -> None:
     told = json.loads(run("restore", mender, today, "-o", tmp_path / "o.csv", "--json").stdout)
     assert told["rows"] == 60

@@ -49,7 +49,7 @@ def evaluate(
     else:
         rows = read_rows(data, labels, of=estimator)
         found = compare(estimator, rows.X)
-        if rows.labels is not None:
+        if rows.labels is not None and not hasattr(estimator, "stack_"):
             added = agreement(estimator, rows.X, rows.labels)
             found = Comparison([*found.rows, *added], found.verdict, found.plain_wins)
     result = {"model": str(model), "data": str(data), "rows_compared": len(rows)}
