@@ -58,7 +58,8 @@ def main(arguments: list[str]) -> int:
     from isthmus.codecs.fitting import frozen, planes_of
     from isthmus.codecs.models import ARCHITECTURES, plain
     from isthmus.coding.coder import Coder
-    from isthmus.training.context import ContextRun, Schedule
+    from isthmus.training.context import ContextRun
+    from isthmus.training.staged import Schedule
 
     images = photographs(chosen.data)
     train = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ def answer(
         began = cpu_seconds()
         codec = ImageCodec(speed=speed, random_state=seed).fit(train)
         spent = cpu_seconds() - began
+        shutil.rmtree(model, ignore_errors=True)
         codec.save(model)
         return {"cpu_seconds": spent, "validation": codec.validation_}
     codec = load(model) if model else ImageCodec(speed=speed)

@@ -11,8 +11,10 @@ _PLACES = {
     "AnomalyDetector": "isthmus.tasks.detect",
     "Archive": "isthmus.codecs.archive",
     "Autoencoder": "isthmus.tasks.autoencoder",
+    "Denoiser": "isthmus.tasks.denoise",
     "ImageCodec": "isthmus.codecs.images",
     "Imputer": "isthmus.tasks.impute",
+    "Restorer": "isthmus.tasks.restore",
     "compare": "isthmus.tasks.compare",
     "load": "isthmus.loading",
     "Phase": "isthmus.core.recipe",
@@ -25,10 +27,12 @@ __all__ = [
     "AnomalyDetector",
     "Archive",
     "Autoencoder",
+    "Denoiser",
     "ImageCodec",
     "Imputer",
     "Phase",
     "Recipe",
+    "Restorer",
     "Spec",
     "compare",
     "load",
@@ -43,8 +47,10 @@ if TYPE_CHECKING:
     from isthmus.loading import load
     from isthmus.tasks.autoencoder import Autoencoder
     from isthmus.tasks.compare import compare
+    from isthmus.tasks.denoise import Denoiser
     from isthmus.tasks.detect import AnomalyDetector
     from isthmus.tasks.impute import Imputer
+    from isthmus.tasks.restore import Restorer
 
 
 def __getattr__(name: str) -> Any:

@@ -10,6 +10,7 @@ from torch import nn
 from isthmus.codecs.models import restored
 from isthmus.core.errors import AbilityError
 from isthmus.tasks.saving import load as load_estimator
+from isthmus.tasks.saving_menders import restored as restored_mender
 from isthmus.training.directory import load_directory, read_config, understood
 
 
@@ -34,7 +35,7 @@ def load(
 
     Returns
     -------
-    Autoencoder, AnomalyDetector, Imputer or ImageCodec
+    Autoencoder, AnomalyDetector, Imputer, ImageCodec, Denoiser or Restorer
         Fitted; it answers to the bit as the one that was saved.
 
     Raises
@@ -47,12 +48,15 @@ def load(
         If what is passed for them is no module.
     """
     place = Path(path)
-    if "codec" not in read_config(place):
+    told = read_config(place)
+    if "codec" not in told and "mender" not in told:
         return load_estimator(place, encoder=encoder, decoder=decoder, device=device)
     if encoder is not None or decoder is not None:
         raise AbilityError(
-            f"'{path}' is a codec, with networks of this library. Leave encoder and decoder out."
+            f"'{path}' has networks of this library alone. Leave encoder and decoder out."
         )
     config, tensors = load_directory(place)
     with understood(path):
-        return restored(config, tensors)
+        if "codec" in config:
+            return restored(config, tensors)
+        return restored_mender(config, tensors, device)

@@ -414,3 +414,8 @@ def test_a_folder_says_which_images_it_leaves_out_and_codes_bear_file_names(
     assert list(found.pop("file")) == [f"{i:02d}.png" for i in range(10)]
     assert run("embed", model, album, "-o", numbers).exit_code == 0
     np.testing.assert_array_equal(np.load(numbers), found)
+
+
+def test_usage_is_written_as_in_the_documents(run: Run) -> None:
+    said = run("compress", "--help").stdout
+    assert "Usage: isthmus compress [OPTIONS] [MODEL] FILES...\n" in said

@@ -181,7 +181,8 @@ REFUSED: dict[str, tuple[tuple[Any, ...], int, str]] = {
     "codes": (("embed", "{m}", "{t}", "-o", "{o}.csv"), 1, "no codes of rows"),
     "alarms": (("detect", "{m}", "{t}", "-o", "{o}.csv"), 1, "--for detect"),
     "a page": (("report", "{m}", "{t}", "-o", "{o}.html"), 1, "isthmus evaluate"),
-    "images": (("fit", "{p}", "-o", "{o}", *JOB), 2, "cannot be fitted yet"),
+    "images": (("fit", "{p}", "-o", "{o}", *JOB), 2, "say what shall be restored"),
+    "a mask": (("restore", "{m}", "{t}", "-o", "{o}.csv", "--mask", "{p}"), 2, "for images"),
     "an option": (("fit", "{t}", "-o", "{o}", *JOB, "--latent-dim", 3), 2, "decided by the data"),
 }  # fmt: skip
 

@@ -19,7 +19,7 @@ from torch.nn.modules.module import register_module_forward_pre_hook
 
 from isthmus import ImageCodec
 from isthmus.parts.context import ContextNetwork
-from isthmus.training import context
+from isthmus.training import staged
 
 Array = npt.NDArray[Any]
 EPOCHS = 3
@@ -56,7 +56,7 @@ def smooth(*shape: int, seed: int = 0, deep: bool = False) -> Array:
 
 def codec(resume: Path | None = None, **changes: Any) -> ImageCodec:
     """One that keeps its state after every step of training."""
-    context.SAVE_SECONDS = 0.0
+    staged.SAVE_SECONDS = 0.0
     settings = {"speed": "fast", "epochs": EPOCHS, "random_state": 3, **changes}
     return ImageCodec(resume=resume, **settings)
 

@@ -21,6 +21,7 @@ from safetensors.numpy import save as save_arrays
 from sklearn.base import clone
 
 from isthmus import Autoencoder, ImageCodec, load
+from isthmus.coding.integers import IntegerNetwork, Layer
 from isthmus.core.errors import (
     AbilityError,
     CompressedError,
@@ -685,3 +686,49 @@ def test_images_that_cannot_be_compared_are_refused_in_words() -> None:
     for images in wrong:
         with pytest.raises(IsthmusError, match="image"):
             FAST.compare(images)
+
+
+def test_what_was_learned_is_judged_when_the_time_is_up() -> None:
+    model = codec(epochs=10**6, max_time=4.0, init=None).fit(colours())
+    for plane in range(3):
+        steps = [entry["step"] for entry in model.history_ if entry["plane"] == plane]
+        assert steps[0] == 0
+        assert steps[-1] > 0
+    assert model.validation_["after"] <= model.validation_["before"]
+
+
+def test_a_codec_that_training_made_no_better_is_worth_what_it_was() -> None:
+    model = codec(learning_rate=1e-12, init="bundled").fit(colours())
+    assert model.kept_ == "start"
+    assert model.validation_["after"] == model.validation_["before"]
+
+
+def test_another_codec_is_never_replaced(tmp_path: Path) -> None:
+    place, image = tmp_path / "key", colours()[0]
+    one, other = (codec(random_state=seed).fit(colours()) for seed in (1, 2))
+    one.save(place)
+    data = one.compress(image)
+    one.save(place)
+    with pytest.raises(ModelFileError, match="another codec"):
+        other.save(place)
+    same(load(place).decompress(data), image)
+
+
+def test_a_network_with_the_largest_weight_has_an_identity_of_its_own() -> None:
+    weight = np.zeros((3, 12), np.int16)
+    layers = [
+        Layer(changed, np.zeros(3, np.int32), np.full(3, 4, np.uint8))
+        for changed in (weight, np.where(np.arange(12) == 0, -32768, weight).astype(np.int16))
+    ]
+    narrow, wide = (IntegerNetwork([layer]).tensors()["0.weight"] for layer in layers)
+    assert not np.array_equal(narrow, wide)
+    assert wide.min() == -32768
+
+
+@pytest.mark.parametrize("kind", [np.int64, np.float32])
+def test_weights_of_a_type_that_is_never_saved_are_refused(kind: type) -> None:
+    tensors = IntegerNetwork(
+        [Layer(np.ones((3, 12), np.int16), np.zeros(3, np.int32), np.zeros(3, np.uint8))]
+    ).tensors()
+    with pytest.raises(ModelFileError):
+        IntegerNetwork.from_tensors({**tensors, "0.weight": tensors["0.weight"].astype(kind)})

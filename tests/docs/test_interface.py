@@ -18,7 +18,7 @@ from sklearn.base import (
 )
 
 import isthmus
-from isthmus import AnomalyDetector, Archive, Autoencoder, ImageCodec, Imputer
+from isthmus import AnomalyDetector, Archive, Autoencoder, Denoiser, ImageCodec, Imputer, Restorer
 from isthmus.apps.cli.main import app
 
 PAGE = (Path(__file__).parents[2] / "docs" / "interface.md").read_text(encoding="utf-8")
@@ -61,7 +61,9 @@ def test_every_public_name_is_on_the_page_and_every_name_on_the_page_is_public()
         assert getattr(isthmus, name) is not None
 
 
-@pytest.mark.parametrize("estimator", [Autoencoder, AnomalyDetector, ImageCodec, Archive, Imputer])
+@pytest.mark.parametrize(
+    "estimator", [Autoencoder, AnomalyDetector, ImageCodec, Denoiser, Restorer, Imputer, Archive]
+)
 def test_every_method_is_on_the_page_with_its_parameters(estimator: type):
     page = words(f"Methods of {estimator.__name__}", "now")
     methods = own_methods(estimator)
@@ -78,7 +80,7 @@ def test_every_method_is_on_the_page_with_its_parameters(estimator: type):
 def test_every_parameter_is_on_the_page_and_every_parameter_on_the_page_exists():
     methods = (AnomalyDetector.select,)
     of_methods = {name for method in methods for name in inspect.signature(method).parameters}
-    estimators = (Autoencoder(), AnomalyDetector(), ImageCodec(), Imputer())
+    estimators = (Autoencoder(), AnomalyDetector(), ImageCodec(), Denoiser(), Restorer(), Imputer())
     taken = {name for estimator in estimators for name in estimator.get_params()}
     assert set(words("Parameters", "now")) == taken | (of_methods - {"self", "X"})
 
@@ -88,10 +90,14 @@ def test_every_attribute_on_the_page_is_there_after_fit_and_every_other_is_priva
     X = pandas.DataFrame(np.random.default_rng(0).normal(size=(40, 3)), columns=["a", "b", "c"])
     fitted = Autoencoder(latent_dim=2, epochs=1).fit(X)
     codec = ImageCodec(epochs=1).fit(np.zeros((20, 8, 8), np.uint8))
+    noisy = np.random.default_rng(0).normal(0.5, 0.1, (4, 16, 16))
+    denoiser = Denoiser(epochs=1).fit(noisy)
+    restorer = Restorer("holes", epochs=1).fit(noisy)
     page = set(words("What fit leaves", "now"))
+    every = (fitted, codec, denoiser, restorer)
     for name in page:
-        assert getattr(fitted, name, None) is not None or getattr(codec, name) is not None
-    left = {*vars(fitted), *vars(codec)}
+        assert any(getattr(one, name, None) is not None for one in every)
+    left = {name for one in every for name in vars(one)}
     assert {name for name in left if re.fullmatch(r"[a-z]\w*_", name)} <= page
 
 
@@ -121,7 +127,7 @@ def test_every_option_is_on_the_page_and_every_option_on_the_page_exists():
 )
 def test_nothing_that_is_planned_is_there_already(title):
     planned = set(words(title, "planned"))
-    estimators = (Autoencoder, AnomalyDetector, ImageCodec)
+    estimators = (Autoencoder, AnomalyDetector, ImageCodec, Denoiser, Restorer)
     there = {*isthmus.__all__, *commands()}
     for estimator in estimators:
         there |= {*own_methods(estimator), *estimator().get_params()}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from isthmus.codecs.models import ARCHITECTURES, Architecture, bundled
+from isthmus.codecs.models import ARCHITECTURES, bundled
 from isthmus.coding.coder import GREEN_FIRST, Coder
 from isthmus.coding.container import depth_of
 from isthmus.coding.integers import IntegerNetwork, Layer
@@ -20,10 +20,11 @@ from isthmus.core.ranges import positive, positive_int, seconds, seed_of
 from isthmus.core.ranges import share as share_of
 from isthmus.data.contracts import Array
 from isthmus.parts.context import ContextNetwork, Whole
-from isthmus.training.context import ContextRun, Schedule, Trained
+from isthmus.training.context import ContextRun
 from isthmus.training.progress import progress_bar
 from isthmus.training.seen import learned_weights
-from isthmus.training.surroundings import own_randomness
+from isthmus.training.staged import Schedule
+from isthmus.training.surroundings import own_randomness, own_threads
 
 if TYPE_CHECKING:
     from isthmus.codecs.images import ImageCodec
@@ -89,50 +90,40 @@ def fit(codec: ImageCodec, images: Sequence[Array]) -> None:
         trained = run.to_the_end()
     if trained.interrupted:
         raise KeyboardInterrupt
-    _conclude(codec, trained, hoods, architecture, starts, len(images), train, held, depth)
-
-
-def _conclude(
-    codec: ImageCodec,
-    trained: Trained,
-    hoods: Sequence[Neighbourhood],
-    architecture: Architecture,
-    starts: Sequence[Predictor] | None,
-    n_images: int,
-    train: Sequence[Planes],
-    held: Sequence[Planes],
-    depth: int,
-) -> None:
-    """Freeze what training made better, and what it did not, as it was."""
-    predictors = []
-    before = []
-    for plane, (network, hood) in enumerate(zip(trained.networks, hoods, strict=True)):
-        costs = [entry["bits"] for entry in trained.history if entry["plane"] == plane]
-        better = not costs or costs[-1] < costs[0]
-        if starts is not None and not better:
-            predictors.append(starts[plane])
-        else:
-            predictors.append(frozen(network, hood))
-        before += costs[:1]
-    unchanged = starts is not None and all(a is b for a, b in zip(predictors, starts, strict=True))
-    codec.coder_ = Coder(predictors if unchanged else [_with_weights(p, train) for p in predictors])
+    from_bundled = starts is not None
+    if starts is None:
+        starts = [frozen(run.started(i), hood) for i, hood in enumerate(hoods)]
+    predictors = [
+        frozen(network, hood) if better(trained.history, plane) else start
+        for plane, (network, hood, start) in enumerate(
+            zip(trained.networks, hoods, starts, strict=True)
+        )
+    ]
+    unchanged = all(a is b for a, b in zip(predictors, starts, strict=True))
+    started = Coder(starts)
+    codec.coder_ = started
+    if not (unchanged and from_bundled):
+        codec.coder_ = Coder([_with_weights(p, train) for p in predictors])
+    codec.kept_ = "start" if unchanged else "trained"
     codec.history_ = trained.history
-    codec.n_images_ = n_images
+    codec.n_images_ = len(images)
     codec.validation_ = {}
     if held:
-        codec.validation_ = {
-            "measure": "bits per value",
-            "before": float(np.mean(before)),
-            "after": coded_bits(codec.coder_, held, depth),
-        }
-    codec.kept_ = "start" if unchanged else "trained"
+        bits = [coded_bits(coder, held, depth) for coder in (started, codec.coder_)]
+        codec.validation_ = {"measure": "bits per value", "before": bits[0], "after": bits[1]}
+
+
+def better(history: Sequence[dict[str, float]], plane: int) -> bool:
+    """Whether training lowered the cost of a plane; where nothing was held out, it is believed."""
+    costs = [entry["bits"] for entry in history if entry["plane"] == plane]
+    return not costs or costs[-1] < costs[0]
 
 
 def coded_bits(coder: Coder, images: Sequence[Planes], depth: int) -> float:
     """Bits per value of some images, as they are really coded; those of one size side by side."""
     groups: dict[tuple[int, ...], list[Planes]] = {}
-    for image in images[:: max(1, sum(planes[0].size for planes in images) // LOOKED_AT)]:
-        part = tuple(plane[:TALLEST, :WIDEST] for plane in image)
+    parts = [tuple(map(middle, image)) for image in images]
+    for part in parts[:: max(1, sum(part[0].size for part in parts) // LOOKED_AT)]:
         groups.setdefault((len(part), *part[0].shape), []).append(part)
     bits = values = 0
     for group in groups.values():
@@ -142,6 +133,12 @@ def coded_bits(coder: Coder, images: Sequence[Planes], depth: int) -> float:
         bits += 8 * len(coder.encode(pixels, depth))
         values += pixels.size
     return bits / values
+
+
+def middle(plane: Array) -> Array:
+    """The middle of a large plane."""
+    top, left = max(0, plane.shape[0] - TALLEST) // 2, max(0, plane.shape[1] - WIDEST) // 2
+    return plane[top : top + TALLEST, left : left + WIDEST]
 
 
 def _with_weights(predictor: Predictor, images: Sequence[Planes]) -> Predictor:
@@ -165,7 +162,7 @@ def _with_weights(predictor: Predictor, images: Sequence[Planes]) -> Predictor:
     if not seen:
         return predictor
     parts = [np.concatenate(part) for part in zip(*seen, strict=True)]
-    with own_randomness(0):
+    with own_randomness(0), own_threads(1):
         return replace(predictor, weights=learned_weights(*parts))
 
 

@@ -223,9 +223,10 @@ class ImageCodec(BaseEstimator):  # type: ignore[misc]
                 return coder
         if own and any(models.bundled(s).identity.startswith(identity) for s in SPEEDS):
             raise OtherModelError("it was written with the bundled model, not with this one")
+        this = f"this is {own[0].identity.hex()[:8]}..." if own else "not with the bundled one"
         raise OtherModelError(
-            f"it was written with another model ({identity.hex()}...), "
-            + (f"this is {own[0].identity.hex()[:8]}..." if own else "not with the bundled one")
+            f"it was written with another model, whose networks are {identity.hex()}... in isthmus "
+            f"info; {this}. Pass that model (--model MODEL on the command line)"
         )
 
     def save(self, path: str | Path) -> str:
@@ -235,6 +236,11 @@ class ImageCodec(BaseEstimator):  # type: ignore[misc]
         -------
         str
             The identity of the folder's content, a SHA-256.
+
+        Raises
+        ------
+        ModelFileError
+            If there is another codec: what it compressed could not be read any more.
         """
         if not hasattr(self, "coder_"):
             raise NotFittedError(

@@ -85,7 +85,6 @@ def _verdict(rows: Sequence[Row]) -> tuple[str, bool]:
     best = min(sizes, key=lambda name: sizes[name])
     share = ours / sizes[best] - 1
     if share >= 0:
-        return (
-            f"The plain format wins: {best} needs {-share / (1 + share):.1%} fewer bytes. Take it."
-        ).replace("-", ""), True
+        saved = share / (1 + share)
+        return f"The plain format wins: {best} needs {saved:.1%} fewer bytes. Take it.", True
     return f"{-share:.1%} fewer bytes than {best}, the best of the plain formats.", False

@@ -135,6 +135,7 @@ def save(codec: ImageCodec, path: Path) -> str:
     from isthmus.codecs.card import card
     from isthmus.training.directory import save_directory
 
+    check_replaced(path, codec.coder_.identity)
     hoods, tensors = plain(codec.coder_)
     parameters = {n: v for n, v in codec.get_params().items() if n not in NOT_SAVED}
     seed = parameters["random_state"]
@@ -158,6 +159,32 @@ def save(codec: ImageCodec, path: Path) -> str:
     }
     as_torch = {name: torch.from_numpy(np.ascontiguousarray(t)) for name, t in tensors.items()}
     return save_directory(path, config, as_torch, lambda identity: card(codec, identity))
+
+
+def check_replaced(path: Path, identity: bytes | None = None) -> None:
+    """Refuse to lose a codec, and with it all that it compressed.
+
+    Parameters
+    ----------
+    path : Path
+    identity : bytes, optional
+        Of the networks that may stand there already.
+
+    Raises
+    ------
+    ModelFileError
+    """
+    from isthmus.training.directory import CONFIG, read_config
+
+    if not (path / CONFIG).is_file():
+        return
+    told = read_config(path).get("codec")
+    if told is None or (identity is not None and told.get("identity") == identity.hex()):
+        return
+    raise ModelFileError(
+        f"'{path}' holds another codec, and what that one compressed cannot be read without it. "
+        "Choose another name, or remove it if nothing needs it."
+    )
 
 
 def restored(config: Mapping[str, Any], tensors: Mapping[str, Any]) -> ImageCodec:

@@ -19,7 +19,7 @@ from PIL import Image
 
 from isthmus.coding.checks import long_check
 from isthmus.coding.container import Picture
-from isthmus.core.errors import CompressedError, DataError
+from isthmus.core.errors import CompressedError
 from isthmus.data.contracts import Array
 from isthmus.data.decoding import check_size, silence
 
@@ -33,6 +33,8 @@ PNG_START = b"\x89PNG\r\n\x1a\n"
 OWN_CHUNKS = {b"IHDR", b"IDAT", b"IEND"}
 WITHOUT_MEANING = {b"tRNS", b"PLTE", b"acTL", b"fcTL", b"fdAT", b"sBIT", b"hIST"}
 """Chunks that change what the pixels mean: a file with one is stored as it is."""
+SAFE = {b"gAMA", b"cHRM", b"sRGB", b"iCCP", b"cICP", b"mDCV", b"cLLI", b"bKGD", b"tIME", b"pHYs"}
+"""Chunks that hold for any file of the same pixels, besides those whose names say so."""
 PLAIN_TAGS = {
     254, 256, 257, 258, 259, 262, 266, 273, 274, 277, 278, 279, 282, 283, 284, 296, 305, 306, 317,
     338, 339, 34675,
@@ -40,6 +42,7 @@ PLAIN_TAGS = {
 """Tags of a TIFF file that are kept or can be made again; with any other it is stored."""
 KEPT_TAGS = (282, 283, 296, 305, 306)
 MOST_NOTES = 1 << 24
+BITS = 258
 UPRIGHT, UNSIGNED, STRAIGHT_ALPHA = 1, 1, (2,)
 BLACK_IS_ZERO = (1, 2)
 
@@ -54,16 +57,12 @@ def read_picture(path: Path) -> Picture | None:
     Returns
     -------
     Picture or None
-        None for a file whose format loses something, or that says what would be lost.
-
-    Raises
-    ------
-    DataError
-        If it says that it is far larger than such a file can be.
+        None for a file whose format loses something, or that says what would be lost; and for one
+        that says that it is larger than Pillow or such a file can hold.
     """
     try:
         with silence(), Image.open(path, formats=list(FORMS)) as file:
-            check_size(file, path)
+            check_size(file, str(path), path.stat().st_size, path.read_bytes)
             form = FORMS[str(file.format)]
             if file.mode not in MODES or getattr(file, "n_frames", 1) != 1:
                 return None
@@ -73,13 +72,6 @@ def read_picture(path: Path) -> Picture | None:
             file.load()
             picture = Picture(_pixels(file), form, notes)
             return picture if _comes_back(picture, file, path) else None
-    except DataError:
-        raise
-    except Image.DecompressionBombError as error:
-        raise DataError(
-            f"{path} has more than {Image.MAX_IMAGE_PIXELS:,} pixels, Pillow's limit against files "
-            "that fill the memory. If you trust it, raise PIL.Image.MAX_IMAGE_PIXELS."
-        ) from error
     except Exception:  # noqa: BLE001
         # Damaged and strange files make Pillow raise nearly anything. They are stored as they are.
         return None
@@ -92,7 +84,14 @@ def _comes_back(picture: Picture, file: Image.Image, path: Path) -> bool:
         return whole == path.read_bytes()
     with Image.open(io.BytesIO(whole)) as again:
         again.load()
-        return again.mode == file.mode and np.array_equal(_pixels(again), picture.pixels)
+        same = again.mode == file.mode and np.array_equal(_pixels(again), picture.pixels)
+        return same and (picture.form != TIFF or _told(again) == _told(file))
+
+
+def _told(file: Any) -> dict[str, Any]:
+    """What a TIFF file says that is to come back."""
+    tags = {str(tag): file.tag_v2.get(tag) for tag in (*KEPT_TAGS, BITS)}
+    return {**tags, "icc": file.info.get("icc_profile")}
 
 
 def _pixels(file: Image.Image) -> Array:
@@ -122,6 +121,9 @@ def _png_notes(data: bytes) -> bytes | None:
             return None
         whole = data[at : at + 12 + length]
         if name not in OWN_CHUNKS:
+            to_copy = name in SAFE or name[3:].islower()
+            if not to_copy:
+                return None
             if whole[-4:] != long_check(whole[4:-4]):
                 return None
             kept.append(whole)
@@ -135,8 +137,11 @@ def _png_notes(data: bytes) -> bytes | None:
 
 def _tiff_notes(file: Any) -> bytes | None:
     tags = file.tag_v2
+    deep = set(tags.get(BITS, (1,)))
     plain = (
         not set(tags) - PLAIN_TAGS
+        # Pillow reads other depths as if they were of 8 or 16 bits, and of colour the higher 8.
+        and (deep == {8} or (deep == {16} and len(tags[BITS]) == 1))
         and tags.get(274, UPRIGHT) == UPRIGHT
         and tags.get(262) in BLACK_IS_ZERO
         and tags.get(338) in (None, STRAIGHT_ALPHA)

@@ -42,8 +42,9 @@ class Coder:
             hood = json.dumps(asdict(predictor.neighbourhood), sort_keys=True)
             digest.update(hood.encode())
             for name, tensor in sorted(predictor.tensors().items()):
-                digest.update(f"{name}{tensor.dtype.str}{tensor.shape}".encode())
-                digest.update(np.ascontiguousarray(tensor).tobytes())
+                little = np.ascontiguousarray(tensor, tensor.dtype.newbyteorder("<"))
+                digest.update(f"{name}{little.dtype.str}{little.shape}".encode())
+                digest.update(little.tobytes())
         return digest.digest()
 
     def encode(self, images: Array, depth: int) -> bytes:

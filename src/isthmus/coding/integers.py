@@ -113,7 +113,8 @@ class IntegerNetwork:
         """Everything that makes the network, by name, as small integers."""
         found = {}
         for number, layer in enumerate(self.layers):
-            narrow = np.abs(layer.weight).max(initial=0) <= np.iinfo(np.int8).max
+            largest = np.abs(layer.weight.astype(np.int32)).max(initial=0)
+            narrow = largest <= np.iinfo(np.int8).max
             found[f"{number}.weight"] = layer.weight.astype(np.int8 if narrow else np.int16)
             found[f"{number}.bias"] = layer.bias.astype(np.int32)
             found[f"{number}.shift"] = layer.shift.astype(np.uint8)
@@ -131,9 +132,9 @@ class IntegerNetwork:
         try:
             layers = [
                 Layer(
-                    tensors[f"{i}.weight"].astype(np.int16),
-                    tensors[f"{i}.bias"].astype(np.int32),
-                    tensors[f"{i}.shift"].astype(np.uint8),
+                    _typed(tensors[f"{i}.weight"], np.int8, np.int16).astype(np.int16),
+                    _typed(tensors[f"{i}.bias"], np.int32),
+                    _typed(tensors[f"{i}.shift"], np.uint8),
                 )
                 for i in range(len(tensors) // 3)
             ]
@@ -142,3 +143,10 @@ class IntegerNetwork:
         except (KeyError, ValueError) as error:
             raise ModelFileError(f"the integer network lacks {error}.") from error
         return cls(layers)
+
+
+def _typed(tensor: Array, *kinds: type[np.integer[Any]]) -> Array:
+    """A tensor, if it is of one of these types: others could hold what these cannot."""
+    if tensor.dtype not in kinds:
+        raise ValueError(f"whole numbers of the right size: one is of {tensor.dtype}")
+    return tensor

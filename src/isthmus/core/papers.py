@@ -6,6 +6,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
+RECORRUPTED = "https://openaccess.thecvf.com/content/CVPR2021/html/Pang_Recorrupted-to-Recorrupted_Unsupervised_Deep_Learning_for_Image_Denoising_CVPR_2021_paper.html"
 SMALL_WORDS = {"an", "on", "the"}
 
 
@@ -410,6 +411,65 @@ PAPERS: dict[str, Paper] = {
         "Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only "
         "Inference",
         2018,
+        "IEEE Conference on Computer Vision and Pattern Recognition",
+        "inproceedings",
+    ),
+    "https://arxiv.org/abs/1505.04597": Paper(
+        "Ronneberger, Olaf and Fischer, Philipp and Brox, Thomas",
+        "U-Net: Convolutional Networks for Biomedical Image Segmentation",
+        2015,
+        "Medical Image Computing and Computer-Assisted Intervention",
+        "inproceedings",
+    ),
+    "https://arxiv.org/abs/2008.13751": Paper(
+        "Zhang, Kai and Li, Yawei and Zuo, Wangmeng and Zhang, Lei and Van Gool, Luc and Timofte, "
+        "Radu",
+        "Plug-and-Play Image Restoration with Deep Denoiser Prior",
+        2021,
+        "IEEE Transactions on Pattern Analysis and Machine Intelligence",
+        "article",
+    ),
+    "https://arxiv.org/abs/1906.05478": Paper(
+        "Mohan, Sreyas and Kadkhodaie, Zahra and Simoncelli, Eero P. and Fernandez-Granda, Carlos",
+        "Robust and Interpretable Blind Image Denoising via Bias-Free Convolutional Neural "
+        "Networks",
+        2020,
+        "International Conference on Learning Representations",
+        "inproceedings",
+    ),
+    "https://arxiv.org/abs/1811.10980": Paper(
+        "Krull, Alexander and Buchholz, Tim-Oliver and Jug, Florian",
+        "Noise2Void - Learning Denoising from Single Noisy Images",
+        2019,
+        "IEEE Conference on Computer Vision and Pattern Recognition",
+        "inproceedings",
+    ),
+    "https://arxiv.org/abs/1901.11365": Paper(
+        "Batson, Joshua and Royer, Loic",
+        "Noise2Self: Blind Denoising by Self-Supervision",
+        2019,
+        "International Conference on Machine Learning",
+        "inproceedings",
+    ),
+    "https://doi.org/10.5201/ipol.2013.45": Paper(
+        "Colom, Miguel and Buades, Antoni",
+        "Analysis and Extension of the Ponomarenko et al. Method, Estimating a Noise Curve from a "
+        "Single Image",
+        2013,
+        "Image Processing On Line",
+        "article",
+    ),
+    "https://doi.org/10.1109/TIP.2003.819861": Paper(
+        "Wang, Zhou and Bovik, Alan C. and Sheikh, Hamid R. and Simoncelli, Eero P.",
+        "Image quality assessment: From error visibility to structural similarity",
+        2004,
+        "IEEE Transactions on Image Processing",
+        "article",
+    ),
+    RECORRUPTED: Paper(
+        "Pang, Tongyao and Zheng, Huan and Quan, Yuhui and Ji, Hui",
+        "Recorrupted-to-Recorrupted: Unsupervised Deep Learning for Image Denoising",
+        2021,
         "IEEE Conference on Computer Vision and Pattern Recognition",
         "inproceedings",
     ),

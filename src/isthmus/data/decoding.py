@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import os
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
@@ -92,7 +92,10 @@ def read_bytes_as_image(content: bytes) -> Array:
     """
     try:
         with silence(), Image.open(io.BytesIO(content), formats=_formats()) as file:
+            check_size(file, "this file", len(content), lambda: content)
             return pixels(file)
+    except DataError:
+        raise
     except Exception as error:
         raise DataError(f"these bytes hold no image that can be read ({error}).") from error
 
@@ -123,12 +126,12 @@ def silence() -> Iterator[None]:
 def _read(path: Path) -> Array:
     try:
         with Image.open(path, formats=_formats()) as file:
-            check_size(file, path)
+            check_size(file, str(path), path.stat().st_size, path.read_bytes)
             file.load()
             ImageOps.exif_transpose(file, in_place=True)
             return pixels(file)
     except (DataError, Image.DecompressionBombError) as error:
-        raise (error if isinstance(error, DataError) else _too_large(path)) from error
+        raise (error if isinstance(error, DataError) else _too_large(str(path))) from error
     except FileNotFoundError as error:
         raise DataError(f"there is no image {path}.") from error
     except UnidentifiedImageError as error:
@@ -151,8 +154,18 @@ def _formats() -> list[str]:
     return [name for name in FORMATS if name in Image.OPEN]
 
 
-def check_size(image: Image.Image, path: Path) -> None:
+def check_size(image: Image.Image, name: str, size: int, content: Callable[[], bytes]) -> None:
     """Refuse an image that says it is larger than it can be, before it is decoded.
+
+    Parameters
+    ----------
+    image : Image
+    name : str
+        For messages.
+    size : int
+        Bytes of its file.
+    content : callable
+        Gives them.
 
     Raises
     ------
@@ -162,21 +175,21 @@ def check_size(image: Image.Image, path: Path) -> None:
     if limit is None:
         return
     if pixels > limit:
-        raise _too_large(path)
-    if pixels > max(FEW_PIXELS, MOST_PIXELS_A_BYTE * _size(path)):
+        raise _too_large(name)
+    if pixels > max(FEW_PIXELS, MOST_PIXELS_A_BYTE * size):
         raise DataError(
-            f"{path} says that it has {pixels:,} pixels, in {_size(path):,} bytes: it is damaged, "
-            "or nearly empty. Save it at a lower resolution."
+            f"{name} says that it has {pixels:,} pixels, in {size:,} bytes: it is damaged, or "
+            "nearly empty. Save it at a lower resolution."
         )
     if pixels > QUICK_PIXELS and image.format in ("JPEG", "MPO"):
-        scans = path.read_bytes().count(b"\xff\xda")
+        scans = content().count(b"\xff\xda")
         if scans > MOST_SCANS:
-            raise DataError(f"{path} has {scans:,} scans, no image needs so many. Is it damaged?")
+            raise DataError(f"{name} has {scans:,} scans, no image needs so many. Is it damaged?")
 
 
-def _too_large(path: Path) -> DataError:
+def _too_large(name: str) -> DataError:
     return DataError(
-        f"{path} has more than {Image.MAX_IMAGE_PIXELS:,} pixels, Pillow's limit against files "
+        f"{name} has more than {Image.MAX_IMAGE_PIXELS:,} pixels, Pillow's limit against files "
         "that fill the memory. If you trust it, raise PIL.Image.MAX_IMAGE_PIXELS."
     )
 

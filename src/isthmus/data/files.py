@@ -24,7 +24,7 @@ from isthmus.data.scipy_sparse import check_sides, is_sparse
 
 TABLE_ENDINGS = (".csv", ".tsv", ".parquet", ".arrow", ".feather")
 ARRAY_ENDINGS = (".npy", ".npz")
-IMAGE_ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif")
+IMAGE_ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".ppm", ".pgm")
 SPARSE_PARTS = {"format", "shape", "data"}
 READABLE = f"{', '.join(TABLE_ENDINGS + ARRAY_ENDINGS)}, or a folder of images"
 

@@ -327,6 +327,11 @@ def _check_canvas(shape: tuple[int, ...], sizes: Array) -> None:
         )
 
 
+def value_range(images: Array) -> tuple[float, float]:
+    """Black and white of images in the form of ``as_images``, of which NaN are left out."""
+    return _range(images[0].dtype, *ends_of(known_values(images)))
+
+
 def _range(dtype: np.dtype[Any], low: float, high: float) -> tuple[float, float]:
     """Black and white: what the type allows for bytes and words, else what the values span."""
     if dtype == np.uint8:

@@ -152,7 +152,7 @@ def plan(settings: Settings, model: Model, n: int, members: int = 1) -> Plan:
         validate_every=every,
         seed=settings.seed,
         device=device,
-        bfloat16=_bfloat16(settings.precision, device, work),
+        bfloat16=bfloat16_for(settings.precision, device, work),
         threads=threads_for(work * members, SHARED_WORK if members > 1 else PARALLEL_WORK),
         work=work,
     )
@@ -195,7 +195,8 @@ def device_of(name: str) -> torch.device:
     return device
 
 
-def _bfloat16(precision: str, device: torch.device, work: float) -> bool:
+def bfloat16_for(precision: str, device: torch.device, work: float) -> bool:
+    """Whether a step of so many multiplications rounds its hidden layers."""
     if precision != "auto":
         return precision == "bfloat16"
     if device.type == "cuda":

@@ -68,6 +68,15 @@ IMPUTER = {
 """The papers of what fills gaps."""
 
 
+MENDER = {
+    "https://arxiv.org/abs/1505.04597": ["network"],
+    "https://arxiv.org/abs/2008.13751": ["its residual form"],
+    "https://arxiv.org/abs/1906.05478": ["layers without a bias"],
+    "https://kellerjordan.github.io/posts/muon/": ["optimizer"],
+}
+"""The papers of what mends images, and what each is for."""
+
+
 def references(config: Mapping[str, Any]) -> dict[str, list[str]]:
     """The links of a saved model's papers, and what each is for."""
     from isthmus.core.citation import links
@@ -78,6 +87,8 @@ def references(config: Mapping[str, Any]) -> dict[str, list[str]]:
         return {link: list(uses) for link, uses in CODEC.items()}
     if "imputer" in config:
         return {link: list(uses) for link, uses in IMPUTER.items()}
+    if "mender" in config:
+        return {link: list(uses) for link, uses in (MENDER | _of_noise(config)).items()}
     recipe = Recipe.from_json(config["recipe"])
     parameters = config["estimator"]["parameters"]
     name = parameters.get("recipe")
@@ -93,6 +104,21 @@ def references(config: Mapping[str, Any]) -> dict[str, list[str]]:
     if recipe.phases and optimizer in OPTIMIZER_PAPERS:
         owed.setdefault(OPTIMIZER_PAPERS[optimizer], []).append(f"optimizer {optimizer}")
     return owed
+
+
+def _of_noise(config: Mapping[str, Any]) -> dict[str, list[str]]:
+    """The papers of learning from noise alone, where that was done."""
+    from isthmus.core.papers import RECORRUPTED
+    from isthmus.training.noise import NoiseLevel
+
+    noise = config["mender"]["fitted"]["noise"]
+    if noise is None:
+        return {}
+    how = RECORRUPTED if NoiseLevel(**noise).gaussian else "https://arxiv.org/abs/1901.11365"
+    return {
+        "https://doi.org/10.5201/ipol.2013.45": ["estimate of the noise"],
+        how: ["learning from noisy images alone"],
+    }
 
 
 def _parts(recipe: Recipe) -> Iterator[tuple[str, str, str | None]]:

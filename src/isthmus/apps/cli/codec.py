@@ -54,7 +54,9 @@ def fit_codec(
 ) -> None:
     """What ``fit --for compress`` does; ``partial`` is where its training is kept."""
     from isthmus.codecs.images import ImageCodec
+    from isthmus.codecs.models import check_replaced
 
+    check_replaced(out)
     codec = ImageCodec(
         speed=speed,
         epochs=epochs,
@@ -89,7 +91,7 @@ def _came(codec: ImageCodec) -> str:
         return "a codec. No images were held out: see what it is worth with isthmus evaluate."
     if codec.kept_ == "start":
         return (
-            f"a codec. Training was no better than the bundled model ({held['before']:.3f} bits "
+            f"a codec. Training was no better than what it began as ({held['before']:.3f} bits "
             "per value on images held out): that is what was kept."
         )
     return (

@@ -10,6 +10,7 @@ import typer
 from isthmus.apps.cli import codec as codecs
 from isthmus.apps.cli import detect as detectors
 from isthmus.apps.cli import impute as imputers
+from isthmus.apps.cli import mend as menders
 from isthmus.apps.cli import options
 from isthmus.apps.cli.outcome import left_out, outcome
 from isthmus.apps.cli.partial import check_partial, drop, kept_in
@@ -20,8 +21,8 @@ from isthmus.core.wording import counted
 if TYPE_CHECKING:
     from isthmus.tasks.autoencoder import Autoencoder
 
-JOBS = ("reduce", "detect", "compress", "restore")
-LATER = ("denoise", "generate", "cluster", "classify", "map")
+JOBS = ("reduce", "detect", "compress", "denoise", "restore")
+LATER = ("generate", "cluster", "classify", "map")
 PART = "PART"
 
 
@@ -43,7 +44,7 @@ def fit(
         typer.Option(
             "--for",
             metavar="JOB",
-            help="What the model is for: reduce, detect, compress or restore.",
+            help="What the model is for: reduce, detect, compress, denoise or restore.",
         ),
     ] = "reduce",
     latent_dim: Annotated[
@@ -150,6 +151,19 @@ def fit(
             show_default=False,
         ),
     ] = None,
+    clean: menders.Clean = None,
+    damage: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help=(
+                "With --for denoise or restore: DATA are clean images, and what is done to them "
+                "shall be undone. noise:scale=0.1, poisson, salt-and-pepper, jpeg, blur, holes, "
+                "scale2, scale4."
+            ),
+            show_default=False,
+        ),
+    ] = None,
     kind: Annotated[
         str | None,
         typer.Option(
@@ -237,7 +251,7 @@ def fit(
             as_json=as_json, partial=partial, resume=resume, words=words,
         )  # fmt: skip
         return
-    if job == "restore":
+    if job == "restore" and imputers.is_table(data, kind, damage, clean):
         options.check_no_more(ctx, job, imputers.TAKEN)
         check_partial(partial, resume)
         imputers.fit_restorer(
@@ -245,6 +259,17 @@ def fit(
             kind=kind, quiet=quiet, as_json=as_json, partial=partial, resume=resume, words=words,
         )  # fmt: skip
         return
+    if job in menders.JOBS:
+        options.check_no_more(ctx, job, menders.TAKEN)
+        check_partial(partial, resume)
+        menders.fit_mender(
+            data, out, job, clean=clean, damage=damage, epochs=epochs, max_time=max_time,
+            learning_rate=learning_rate, validation=validation, seed=seed, device=device,
+            precision=precision, quiet=quiet, as_json=as_json, partial=partial, resume=resume,
+            words=words,
+        )  # fmt: skip
+        return
+    _only_for("denoise", clean=clean, damage=damage)
     _only_for("detect", false_alarms=false_alarms, contamination=contamination, groups=groups)
     _only_for("compress", lossless=lossless, speed=speed)
     check_partial(partial, resume)
@@ -292,7 +317,7 @@ def fit(
     give(fitted(model, out, identity, len(rows)), f"{out}: {_said(model)}", as_json)
 
 
-def _only_for(job: str, **values: str | bool | None) -> None:
+def _only_for(job: str, **values: str | bool | Path | None) -> None:
     for name, value in values.items():
         if value is not None:
             option = f"--{name.replace('_', '-')}"

@@ -34,6 +34,25 @@ DRAW = "draw"
 """The column that numbers draws."""
 
 
+def is_table(data: Path, kind: str | None, damage: str | None, clean: Path | None) -> bool:
+    """Whether it is the gaps of a table that are to be restored."""
+    from isthmus import data as files
+    from isthmus.data.files import ARRAY_ENDINGS, TABLE_ENDINGS
+
+    if kind is not None or damage is not None or clean is not None:
+        return kind == "table"
+    ending = data.suffix.lower()
+    return ending in TABLE_ENDINGS or (ending in ARRAY_ENDINGS and files.read(data).kind == "table")
+
+
+def imputer_at(model: Path) -> Imputer | None:
+    """The model in a folder, where it is one that fills gaps."""
+    from isthmus.loading import load
+    from isthmus.training.directory import read_config
+
+    return load(model) if "imputer" in read_config(model) else None
+
+
 def fit_restorer(
     data: Path,
     out: Path,
@@ -55,11 +74,6 @@ def fit_restorer(
     from isthmus.tasks.impute import Imputer
 
     rows = read_rows(data, labels, kind)
-    if rows.loaded.kind == "images":
-        raise typer.BadParameter(
-            "a model that restores images cannot be fitted yet, one of tables can.",
-            param_hint="--for restore",
-        )
     if not quiet:
         say_read(data, rows)
 

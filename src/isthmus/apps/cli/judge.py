@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from isthmus.apps.cli import options
+from isthmus.apps.cli.mend import Clean, describe_mender, judge_mender
 from isthmus.apps.cli.outcome import left_out, outcome
 from isthmus.apps.cli.speech import give
 from isthmus.core.wording import NO_PLACE, counted, listed
@@ -19,13 +20,15 @@ def evaluate(
     model: options.Model,
     data: options.Data,
     labels: options.Labels = None,
+    clean: Clean = None,
     as_json: options.Json = False,
 ) -> None:
     """Compare MODEL with the plain method on DATA: with PCA, a detector with neighbours,
-    components and a forest, a codec with PNG and WebP, what fills gaps with neighbours and
-    regressions.
+    components and a forest, a codec with PNG and WebP, what mends images with filters, what fills
+    gaps with neighbours and regressions.
 
-    DATA should be rows that were not in the fit.
+    DATA should be rows that were not in the fit. What mends images takes damaged ones with
+    --clean, or clean ones, which are damaged as at the fit.
 
     With --labels also: how often the ten nearest neighbours in the code agree with the label; of
     a detector, how well it tells the rows that are labelled 1 or true from the others.
@@ -35,12 +38,18 @@ def evaluate(
     from isthmus.baselines.comparison import Comparison
     from isthmus.loading import load
     from isthmus.tasks.compare import compare
+    from isthmus.tasks.mending import Mender
     from isthmus.tasks.neighbours import agreement
 
     estimator = load(model)
     if hasattr(estimator, "coder_"):
         judge_codec(estimator, model, data, labels, as_json)
         return
+    if isinstance(estimator, Mender):
+        judge_mender(estimator, model, data, clean, as_json)
+        return
+    if clean is not None:
+        raise typer.BadParameter("it goes with what mends images.", param_hint="--clean")
     if hasattr(estimator, "strangeness_"):
         from isthmus.tasks.judge_alarms import judge_alarms
 
@@ -149,6 +158,9 @@ def info(
         from isthmus.apps.cli.impute import describe_imputer
 
         describe_imputer(model, config, as_json)
+        return
+    if "mender" in config:
+        describe_mender(model, config, as_json)
         return
     with understood(model):
         history = config["fitted"]["history"]

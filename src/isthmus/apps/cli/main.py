@@ -13,7 +13,7 @@ from isthmus.apps.cli.demo import demo
 from isthmus.apps.cli.detect import detect
 from isthmus.apps.cli.fit import fit
 from isthmus.apps.cli.judge import evaluate, info, report
-from isthmus.apps.cli.mend import restore
+from isthmus.apps.cli.mend import denoise, restore
 from isthmus.apps.cli.use import embed, reconstruct, sample
 from isthmus.apps.cli.verbs import Verb, Verbs
 
@@ -51,8 +51,8 @@ def isthmus(
 
 
 VERBS = (
-    fit, embed, reconstruct, restore, sample, detect, compress, decompress, evaluate, report, info,
-    cite, demo,
+    fit, embed, reconstruct, sample, detect, compress, decompress, denoise, restore, evaluate,
+    report, info, cite, demo,
 )  # fmt: skip
 for verb in VERBS:
     app.command(verb.__name__, cls=Verb)(verb)
