@@ -30,7 +30,7 @@ lint: $(VENV)/installed-dev  ## Style, types and layers
 	$(BIN)/lint-imports --no-cache --no-logo
 
 bench: $(VENV)/installed-bench  ## The benchmarks, which take long and go on where they were stopped
-	for name in startup train scaling until recipes quality nested detect compress denoise restore; do $(BIN)/python -m benchmarks $$name || exit 1; done
+	for name in startup train scaling until recipes quality nested detect impute compress denoise restore; do $(BIN)/python -m benchmarks $$name || exit 1; done
 	$(BIN)/python -m benchmarks recipes --quality
 
 docs: $(VENV)/installed-dev  ## The generated pages, and all pages as a site in site/

@@ -16,6 +16,7 @@ NAMES = (
     "restore",
     "detect",
     "detect_images",
+    "impute",
     "scaling",
     "until",
     "startup",

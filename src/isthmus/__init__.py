@@ -13,6 +13,7 @@ _PLACES = {
     "Autoencoder": "isthmus.tasks.autoencoder",
     "Denoiser": "isthmus.tasks.denoise",
     "ImageCodec": "isthmus.codecs.images",
+    "Imputer": "isthmus.tasks.impute",
     "Restorer": "isthmus.tasks.restore",
     "compare": "isthmus.tasks.compare",
     "load": "isthmus.loading",
@@ -28,6 +29,7 @@ __all__ = [
     "Autoencoder",
     "Denoiser",
     "ImageCodec",
+    "Imputer",
     "Phase",
     "Recipe",
     "Restorer",
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
     from isthmus.tasks.compare import compare
     from isthmus.tasks.denoise import Denoiser
     from isthmus.tasks.detect import AnomalyDetector
+    from isthmus.tasks.impute import Imputer
     from isthmus.tasks.restore import Restorer
 
 

@@ -35,7 +35,7 @@ def load(
 
     Returns
     -------
-    Autoencoder, AnomalyDetector, ImageCodec, Denoiser or Restorer
+    Autoencoder, AnomalyDetector, Imputer, ImageCodec, Denoiser or Restorer
         Fitted; it answers to the bit as the one that was saved.
 
     Raises

@@ -63,7 +63,7 @@ class Objective(nn.Module):
     def _step(self, batch: Batch, pulled: bool = False) -> Step:
         """One pass, with as many draws of the code for each row as the phase asks for."""
         seen, target = self.corruption(batch)
-        step: Step = self.model(target, seen, self.samples, pulled)
+        step: Step = self.model(target.whole, seen, self.samples, pulled)
         return step
 
     def _by_terms(self, step: Step) -> tuple[Tensor, dict[str, Tensor]]:

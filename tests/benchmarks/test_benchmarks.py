@@ -26,6 +26,7 @@ TINY = {
         *("--methods", "knn,pca", "--protocol", "one-class", "--what", "detection"),
         *("--sets", "breast-cancer", "--rounds", "1"),
     ],
+    "impute": ["--methods", "mean,knn", "--sets", "wine", "--shares", "0.3", "--rounds", "1"],
 }
 OURS = {
     "train": [
@@ -40,6 +41,7 @@ OURS = {
     "scaling": ["--what", "scoring", "--rounds", "1", "--seconds", "0.1", "--threads", "1"],
     "until": ["--peers", "keras-basic", "--sets", "digits-images", "--rounds", "1"],
     "startup": ["--runs", "1"],
+    "impute": ["--methods", "ours,mean", "--sets", "wine", "--shares", "0.3", "--rounds", "1"],
 }
 
 

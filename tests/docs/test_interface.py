@@ -18,7 +18,7 @@ from sklearn.base import (
 )
 
 import isthmus
-from isthmus import AnomalyDetector, Archive, Autoencoder, Denoiser, ImageCodec, Restorer
+from isthmus import AnomalyDetector, Archive, Autoencoder, Denoiser, ImageCodec, Imputer, Restorer
 from isthmus.apps.cli.main import app
 
 PAGE = (Path(__file__).parents[2] / "docs" / "interface.md").read_text(encoding="utf-8")
@@ -62,7 +62,7 @@ def test_every_public_name_is_on_the_page_and_every_name_on_the_page_is_public()
 
 
 @pytest.mark.parametrize(
-    "estimator", [Autoencoder, AnomalyDetector, ImageCodec, Denoiser, Restorer, Archive]
+    "estimator", [Autoencoder, AnomalyDetector, ImageCodec, Denoiser, Restorer, Imputer, Archive]
 )
 def test_every_method_is_on_the_page_with_its_parameters(estimator: type):
     page = words(f"Methods of {estimator.__name__}", "now")
@@ -80,7 +80,7 @@ def test_every_method_is_on_the_page_with_its_parameters(estimator: type):
 def test_every_parameter_is_on_the_page_and_every_parameter_on_the_page_exists():
     methods = (AnomalyDetector.select,)
     of_methods = {name for method in methods for name in inspect.signature(method).parameters}
-    estimators = (Autoencoder(), AnomalyDetector(), ImageCodec(), Denoiser(), Restorer())
+    estimators = (Autoencoder(), AnomalyDetector(), ImageCodec(), Denoiser(), Restorer(), Imputer())
     taken = {name for estimator in estimators for name in estimator.get_params()}
     assert set(words("Parameters", "now")) == taken | (of_methods - {"self", "X"})
 

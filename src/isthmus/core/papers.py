@@ -94,7 +94,50 @@ PAPERS: dict[str, Paper] = {
         "Philosophical Transactions of the Royal Society A",
         "article",
     ),
+    "https://doi.org/10.1111/j.2517-6161.1977.tb01600.x": Paper(
+        "Dempster, Arthur P. and Laird, Nan M. and Rubin, Donald B.",
+        "Maximum Likelihood from Incomplete Data via the EM Algorithm",
+        1977,
+        "Journal of the Royal Statistical Society: Series B",
+        "article",
+    ),
+    "https://doi.org/10.1111/1467-9868.00196": Paper(
+        "Tipping, Michael E. and Bishop, Christopher M.",
+        "Probabilistic Principal Component Analysis",
+        1999,
+        "Journal of the Royal Statistical Society: Series B",
+        "article",
+    ),
+    "https://doi.org/10.1007/BF00117832": Paper(
+        "Breiman, Leo",
+        "Stacked Regressions",
+        1996,
+        "Machine Learning",
+        "article",
+    ),
+    "https://doi.org/10.1080/01621459.2017.1307116": Paper(
+        "Lei, Jing and G'Sell, Max and Rinaldo, Alessandro and Tibshirani, Ryan J. and "
+        "Wasserman, Larry",
+        "Distribution-Free Predictive Inference for Regression",
+        2018,
+        "Journal of the American Statistical Association",
+        "article",
+    ),
+    "https://doi.org/10.1080/01621459.2017.1395341": Paper(
+        "Sadinle, Mauricio and Lei, Jing and Wasserman, Larry",
+        "Least Ambiguous Set-Valued Classifiers With Bounded Error Levels",
+        2019,
+        "Journal of the American Statistical Association",
+        "article",
+    ),
     # ---------------------------------------------------------------- networks
+    "https://arxiv.org/abs/1512.03385": Paper(
+        "He, Kaiming and Zhang, Xiangyu and Ren, Shaoqing and Sun, Jian",
+        "Deep Residual Learning for Image Recognition",
+        2016,
+        "Conference on Computer Vision and Pattern Recognition",
+        "inproceedings",
+    ),
     "https://doi.org/10.1038/323533a0": Paper(
         "Rumelhart, David E. and Hinton, Geoffrey E. and Williams, Ronald J.",
         "Learning representations by back-propagating errors",

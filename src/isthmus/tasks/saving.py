@@ -101,6 +101,16 @@ def load(
             f"'{path}' compresses images: use it with isthmus compress, decompress and evaluate. "
             "For all else fit another model with: isthmus fit DATA"
         )
+    if "imputer" in config:
+        if encoder is not None or decoder is not None:
+            raise AbilityError(
+                f"'{path}' is an imputer, with networks of this library. Leave encoder and decoder "
+                "out."
+            )
+        from isthmus.tasks.imputer_state import from_saved as imputer_from_saved
+
+        with understood(path):
+            return imputer_from_saved(config, tensors, place)
     with understood(path):
         own, told = config["fitted"]["own_modules"], config.get("detector")
         backbone = told is not None and told.get("images", {}).get("encoder") is True
@@ -145,6 +155,11 @@ def load_autoencoder(path: str | Path, **options: Any) -> Autoencoder:
     found = load(path, **options)
     if isinstance(found, Autoencoder):
         return found
+    if hasattr(found, "stack_"):
+        raise AbilityError(
+            f"'{path}' fills missing cells and has no codes of rows. Fit a model that has with: "
+            "isthmus fit DATA"
+        )
     if found.images_ is not None:
         raise AbilityError(
             f"'{path}' finds anomalies among images and has no codes of them. Fit a model that "
@@ -169,7 +184,7 @@ def _restore(
     estimator.latent_dim_ = dim
     gaps, members = bool(config["model"]["gaps"]), len(fitted.get("members") or [fitted])
     models = []
-    with torch.random.fork_rng(devices=[]), _NoLargerThan(tensors):
+    with torch.random.fork_rng(devices=[]), NoLargerThan(tensors):
         for _ in range(members):
             if fitted["own_modules"]:
                 network = checks.own_network(estimator.encoder, estimator.decoder, recipe, shape)
@@ -187,10 +202,10 @@ def _restore(
     estimator.n_features_in_ = int(fitted["n_features_in"])
     if fitted["feature_names_in"] is not None:
         estimator.feature_names_in_ = np.array(fitted["feature_names_in"], dtype=object)
-    estimator._conclude([_found(entry) for entry in fitted.get("members") or [fitted]])
+    estimator._conclude([found_from(entry) for entry in fitted.get("members") or [fitted]])
 
 
-class _NoLargerThan(TorchFunctionMode):
+class NoLargerThan(TorchFunctionMode):
     """Makes no tensor that the saved ones cannot fill, whatever a config asks for.
 
     It looks at what is asked for, before there is memory behind it.
@@ -232,7 +247,7 @@ def _members(estimator: Autoencoder) -> list[dict[str, Any]]:
     return found if len(found) > 1 else []
 
 
-def _found(entry: Mapping[str, Any]) -> Found:
+def found_from(entry: Mapping[str, Any]) -> Found:
     """What training gave, back from plain data."""
     return Found(
         history=[_numbers(epoch) for epoch in entry["history"]],

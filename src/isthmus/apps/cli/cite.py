@@ -57,6 +57,15 @@ CODEC = {
     "https://arxiv.org/abs/2201.01741": ["range coding"],
 }
 """The papers of a codec, and what each is for."""
+IMPUTER = {
+    "https://doi.org/10.1111/j.2517-6161.1977.tb01600.x": ["Gaussian of rows with gaps"],
+    "https://doi.org/10.1145/1390156.1390294": ["training on damaged rows"],
+    "https://arxiv.org/abs/1512.03385": ["network that adds to what it sees"],
+    "https://doi.org/10.1007/BF00117832": ["stacking"],
+    "https://doi.org/10.1080/01621459.2017.1307116": ["intervals"],
+    "https://doi.org/10.1080/01621459.2017.1395341": ["sets of levels"],
+}
+"""The papers of what fills gaps."""
 
 
 MENDER = {
@@ -76,6 +85,8 @@ def references(config: Mapping[str, Any]) -> dict[str, list[str]]:
 
     if "codec" in config:
         return {link: list(uses) for link, uses in CODEC.items()}
+    if "imputer" in config:
+        return {link: list(uses) for link, uses in IMPUTER.items()}
     if "mender" in config:
         return {link: list(uses) for link, uses in (MENDER | _of_noise(config)).items()}
     recipe = Recipe.from_json(config["recipe"])

@@ -9,6 +9,7 @@ import typer
 
 from isthmus.apps.cli import codec as codecs
 from isthmus.apps.cli import detect as detectors
+from isthmus.apps.cli import impute as imputers
 from isthmus.apps.cli import mend as menders
 from isthmus.apps.cli import options
 from isthmus.apps.cli.outcome import left_out, outcome
@@ -222,7 +223,8 @@ def fit(
     """Train a model on DATA and save it as MODEL.
 
     It starts as PCA, and keeps what training adds only if that is better on rows held out. With
-    --for detect it learns what ordinary rows are like, and isthmus detect finds the others.
+    --for detect it learns what ordinary rows are like, and isthmus detect finds the others; with
+    --for restore how columns go together, and isthmus restore fills the missing cells of a table.
 
     A training that is interrupted keeps its state beside the model, in MODEL.partial; the same
     command with --resume goes on with it.
@@ -247,6 +249,14 @@ def fit(
             data, out, speed=speed or "best", epochs=epochs, max_time=max_time,
             learning_rate=learning_rate, validation=validation, seed=seed, quiet=quiet,
             as_json=as_json, partial=partial, resume=resume, words=words,
+        )  # fmt: skip
+        return
+    if job == "restore" and imputers.is_table(data, kind, damage, clean):
+        options.check_no_more(ctx, job, imputers.TAKEN)
+        check_partial(partial, resume)
+        imputers.fit_restorer(
+            data, out, epochs=epochs, max_time=max_time, seed=seed, device=device, labels=labels,
+            kind=kind, quiet=quiet, as_json=as_json, partial=partial, resume=resume, words=words,
         )  # fmt: skip
         return
     if job in menders.JOBS:

@@ -24,7 +24,8 @@ def evaluate(
     as_json: options.Json = False,
 ) -> None:
     """Compare MODEL with the plain method on DATA: with PCA, a detector with neighbours,
-    components and a forest, a codec with PNG and WebP, what mends images with filters.
+    components and a forest, a codec with PNG and WebP, what mends images with filters, what fills
+    gaps with neighbours and regressions.
 
     DATA should be rows that were not in the fit. What mends images takes damaged ones with
     --clean, or clean ones, which are damaged as at the fit.
@@ -57,7 +58,7 @@ def evaluate(
     else:
         rows = read_rows(data, labels, of=estimator)
         found = compare(estimator, rows.X)
-        if rows.labels is not None:
+        if rows.labels is not None and not hasattr(estimator, "stack_"):
             added = agreement(estimator, rows.X, rows.labels)
             found = Comparison([*found.rows, *added], found.verdict, found.plain_wins)
     result = {"model": str(model), "data": str(data), "rows_compared": len(rows)}
@@ -102,11 +103,16 @@ def report(
     from isthmus.apps.report.alarm_context import AlarmContext
     from isthmus.apps.report.context import Context
     from isthmus.apps.report.page import Subject, page, write_page
-    from isthmus.core.errors import DataError
+    from isthmus.core.errors import AbilityError, DataError
     from isthmus.tasks.detect import AnomalyDetector
     from isthmus.tasks.saving import load
 
     found = load(model)
+    if hasattr(found, "stack_"):
+        raise AbilityError(
+            f"there is no page on a model that fills gaps. Judge it with: isthmus evaluate {model} "
+            f"{data}"
+        )
     detects = isinstance(found, AnomalyDetector)
     rows = read_rows(data, labels, of=found)
     shared = (model.name, found, rows.X, rows.labels, str(_config(model)["identity"]), data.name)
@@ -147,6 +153,11 @@ def info(
         from isthmus.apps.cli.codec import describe_codec
 
         describe_codec(model, config, as_json)
+        return
+    if "imputer" in config:
+        from isthmus.apps.cli.impute import describe_imputer
+
+        describe_imputer(model, config, as_json)
         return
     if "mender" in config:
         describe_mender(model, config, as_json)

@@ -61,8 +61,20 @@ def denoise(model: options.Model, data: Images, out: Place, as_json: options.Jso
 
 def restore(
     model: options.Model,
-    data: Images,
-    out: Place,
+    data: options.Data,
+    out: Annotated[
+        Path,
+        typer.Option(
+            "-o",
+            "--out",
+            metavar="OUT",
+            help=(
+                "Where to write: of images a new folder, for PNG files, or npy or npz; of a table "
+                "csv, tsv, parquet, arrow, feather, npy or npz."
+            ),
+            show_default=False,
+        ),
+    ],
     mask: Annotated[
         Path | None,
         typer.Option(
@@ -71,13 +83,59 @@ def restore(
             show_default=False,
         ),
     ] = None,
+    draws: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="Of a table: write so many draws of what is missing, numbered in a first column.",
+            show_default=False,
+        ),
+    ] = None,
+    intervals: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SHARE",
+            help=(
+                "Of a table: add bounds within which so many of the missing cells lie, as 90%, and "
+                "the likely levels of categories."
+            ),
+            show_default=False,
+        ),
+    ] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Of --draws; by default the model's own: the same each time.",
+            show_default=False,
+        ),
+    ] = None,
+    labels: options.Labels = None,
     as_json: options.Json = False,
 ) -> None:
-    """Write the images of DATA with their holes filled, larger or sharper.
+    """Write the images of DATA with their holes filled, larger or sharper; or a table with its
+    missing cells filled.
 
-    MODEL is one that was fitted with --for restore; what it restores was said with --damage.
+    MODEL is one that was fitted with --for restore; of images, what it restores was said with
+    --damage.
     """
-    _mend(mender_at(model, "restore"), data, mask, out, as_json)
+    from isthmus.apps.cli.impute import imputer_at, restore_table
+
+    imputer = imputer_at(model)
+    if imputer is None:
+        for_tables = {"draws": draws, "intervals": intervals, "seed": seed, "labels": labels}
+        for name, value in for_tables.items():
+            if value is not None:
+                raise typer.BadParameter("it is for tables.", param_hint=f"--{name}")
+        _mend(mender_at(model, "restore"), data, mask, out, as_json)
+        return
+    if mask is not None:
+        raise typer.BadParameter("it is for images.", param_hint="--mask")
+    restore_table(
+        imputer, model, data, out, labels=labels, draws=draws, intervals=intervals, seed=seed,
+        as_json=as_json,
+    )  # fmt: skip
 
 
 def _mend(model: Mender, data: Path, mask: Path | None, out: Path, as_json: bool) -> None:
