@@ -8,14 +8,13 @@ import numpy as np
 
 from isthmus.codecs.archive import Archive, packed
 from isthmus.codecs.images import ImageCodec
-from isthmus.coding.coder import Coder
-from isthmus.coding.container import ARCHIVE, Picture, Stored, pack, store
+from isthmus.coding.container import ARCHIVE, Picture, PictureCoder, Stored, pack, store
 from isthmus.core.errors import IsthmusError
 
 MOST_ENTRIES = 100
 
 
-def seeds(coder: Coder) -> list[bytes]:
+def seeds(coder: PictureCoder) -> list[bytes]:
     """Small files of every kind."""
     rng = np.random.default_rng(0)
     grey = rng.integers(0, 256, (5, 6)).astype(np.uint8)

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from isthmus.coding.neighbourhood import Neighbourhood
 from isthmus.core.errors import TrainingError
 from isthmus.parts.context import ContextNetwork, Whole, nats
+from isthmus.parts.transform import LossyNetwork
 from isthmus.training.checkpoint import joined, parted, read_checkpoint, write_checkpoint
 from isthmus.training.optimisers import (
     Optimiser,
@@ -312,7 +313,7 @@ class Steps:
     With Adam alone, the same cost takes twice the steps. An older PyTorch has nothing else.
     """
 
-    def __init__(self, network: ContextNetwork, rate: float) -> None:
+    def __init__(self, network: ContextNetwork | LossyNetwork, rate: float) -> None:
         hidden = network.matrices()
         self.parameters = list(network.parameters())
         muon = hasattr(torch.optim, "Muon") and bool(hidden)
