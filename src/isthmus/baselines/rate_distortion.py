@@ -13,6 +13,7 @@ Array = npt.NDArray[Any]
 Point = Sequence[float]
 
 PEAK = 255.0
+FEWEST_POINTS = 2
 
 
 def psnr_of(squared_error: float, peak: float = PEAK) -> float:
@@ -37,8 +38,10 @@ def bjontegaard(reference: Sequence[Point], curve: Sequence[Point]) -> float:
         -0.3: the curve takes 30 % fewer bytes than the reference. NaN if they share no PSNR.
     """
     one, other = _rising(reference), _rising(curve)
+    if min(len(one[0]), len(other[0])) < FEWEST_POINTS:
+        return math.nan
     low, high = max(one[0][0], other[0][0]), min(one[0][-1], other[0][-1])
-    if not high > low or min(len(one[0]), len(other[0])) < 2:
+    if high <= low:
         return math.nan
     at = np.linspace(low, high, 1001)
     apart = _monotone(*other, at) - _monotone(*one, at)
@@ -54,8 +57,6 @@ def _rising(points: Sequence[Point]) -> tuple[Array, Array]:
             kept.pop()
         if not kept or psnr > kept[-1][0]:
             kept.append((psnr, rate))
-    if not kept:
-        return np.zeros(0) + math.nan, np.zeros(0)
     return np.array([p for p, _ in kept]), np.array([r for _, r in kept])
 
 

@@ -33,11 +33,13 @@ SIDE = 12
 """Blocks along a side of what is trained on."""
 BATCH_BLOCKS = 1568
 """Blocks in a step."""
+STEPS_A_PASS = 16
+"""Over small images, at least."""
 RATE = 6e-3
-MOST_STEPS, FEWEST_STEPS, MOST_PASSES = 16_000, 200, 60
+MOST_STEPS, FEWEST_STEPS, MOST_PASSES = 24_000, 200, 60
 MOST_VALUES = 1 << 28
 """Of images that are kept in memory; of more, some are left out."""
-SIZES = {"best": (64, (96,), 2), "fast": (32, (32,), 1)}
+SIZES = {"best": (96, (128,), 2), "fast": (32, (32,), 1)}
 """Widths of the networks beside the transform and of those of groups, and components."""
 
 
@@ -55,7 +57,8 @@ def fit_lossy(codec: ImageCodec, images: Sequence[Array]) -> None:
     design = Design(patch, colours, groups, width, widths, components)
     side = SMALL // FINE if small else SIDE
     crops = Crops(train, patch, side)
-    batch = max(1, round(BATCH_BLOCKS / crops.blocks_of_one))
+    many = max(1, len(train) // STEPS_A_PASS) if small else BATCH_BLOCKS
+    batch = min(many, max(1, round(BATCH_BLOCKS / crops.blocks_of_one)))
     schedule = Schedule(
         steps_for(codec.epochs, train, crops, batch),
         batch,

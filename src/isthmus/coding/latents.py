@@ -246,7 +246,8 @@ class _Known:
         self.steps = []
         for step in range(width + SLOPE * (height - 1)):
             rows = np.arange(max(0, -((width - 1 - step) // SLOPE)), min(height, step // SLOPE + 1))
-            self.steps.append((rows, step - SLOPE * rows))
+            if rows.size:
+                self.steps.append((rows, step - SLOPE * rows))
 
 
 def _together(steps: Sequence[tuple[Array, Array]], count: int) -> list[list[tuple[Array, Array]]]:

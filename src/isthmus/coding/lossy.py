@@ -22,8 +22,6 @@ Array = npt.NDArray[Any]
 
 FEWEST_ROWS = 4
 """Rows of blocks of a strip, at least."""
-DEAD = 0.0
-"""How much nearer to the lower number a value must be to become the higher one."""
 
 
 @dataclass(frozen=True)
@@ -147,8 +145,7 @@ class LossyCoder:
         blocks = self.transform.blocks(part).astype(np.float32)
         found = self.transform.numbers(blocks, quality)
         found = found[:, bands.start - first :][:, : len(bands)]
-        whole = np.sign(found) * np.floor(np.abs(found) + (0.5 - DEAD))
-        return self.latents.fit(whole, quality)
+        return self.latents.fit(np.rint(found), quality)
 
     def _images(
         self, strips: Iterator[Array], shape: tuple[int, int, int, int], quality: int

@@ -14,13 +14,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from isthmus.baselines.rate_distortion import psnr_of
 from isthmus.coding.fixed import QUALITIES
 from isthmus.coding.latents import BEFORE, LIMIT, OWN, Groups
 from isthmus.coding.transform import AROUND
 from isthmus.core.errors import TrainingError
 from isthmus.parts.transform import GroupNetwork, LossyNetwork, PatchTransform
 from isthmus.training.checkpoint import read_checkpoint, write_checkpoint
-from isthmus.training.context import Schedule, Steps, share_of_rate
+from isthmus.training.context import LEAST_SHARE, WARMUP, Schedule, Steps
 from isthmus.training.crops import Crops
 from isthmus.training.outcome import Progress
 from isthmus.training.surroundings import interruptible, own_randomness, own_threads
@@ -32,6 +33,10 @@ BIT_COST = 0.14
 FIRST_LOOK, STARTED_ON = 60_000, 20_000
 """Blocks that the principal components, and the start of the networks, are computed from."""
 JUDGEMENTS = 6
+MOST_PSNR = 100.0
+"""In dB: what stands for no error at all."""
+WARM_SHARE = 0.1
+"""Of the steps, in which the learning rate rises at most."""
 SAVE_SECONDS = 20.0
 
 
@@ -149,7 +154,7 @@ class TransformRun:
             if done >= 1:
                 break
             blocks = self._batch(self.step)
-            self.steps.take(self._loss(blocks, self._drawn(len(blocks))), _share(self.step, done))
+            self.steps.take(self._loss(blocks, self._drawn(len(blocks))), self._share(done))
             self.step += 1
             if self.step % max(1, last // JUDGEMENTS) == 0:
                 self._judge()
@@ -269,12 +274,18 @@ class TransformRun:
             step = float(self.network.transform.steps[level])
             entry["loss"] += (errors / step**2 + BIT_COST * bits) / values / len(self.levels)
             entry[f"bits {level + 1}"] = round(bits / values, 5)
-            entry[f"psnr {level + 1}"] = round(10 * math.log10(255**2 * values / errors), 3)
+            entry[f"psnr {level + 1}"] = round(min(MOST_PSNR, psnr_of(errors / values)), 3)
         if not math.isfinite(entry["loss"]):
             raise TrainingError(
                 "training diverged: the cost is no longer a number. Lower the learning rate."
             )
         self.history.append({**entry, "seconds": round(self._seconds(), 2)})
+
+    def _share(self, done: float) -> float:
+        """Of the learning rate: up at first, and down to nearly nothing along half a cosine."""
+        warm = max(1.0, min(WARMUP, WARM_SHARE * self.schedule.steps))
+        risen = min(1.0, (self.step + 1) / warm)
+        return risen * (1 + math.cos(math.pi * done)) / 2 + LEAST_SHARE
 
     def _seconds(self) -> float:
         return self.before + time.monotonic() - self.began
@@ -366,7 +377,3 @@ def columns_shown(groups: Groups) -> list[np.ndarray]:
             columns += [len(AROUND) * channels, len(AROUND) * channels + 1]
         found.append(np.array(columns))
     return found
-
-
-def _share(number: int, done: float) -> float:
-    return share_of_rate(number, done)
