@@ -57,6 +57,13 @@ CODEC = {
     "https://arxiv.org/abs/2201.01741": ["range coding"],
 }
 """The papers of a codec, and what each is for."""
+LOSSY = {
+    "https://arxiv.org/abs/1701.05517": ["mixture of logistics"],
+    "https://arxiv.org/abs/1809.02736": ["numbers that are expected from those before"],
+    "https://arxiv.org/abs/2007.08739": ["groups of channels"],
+    "https://arxiv.org/abs/2201.01741": ["range coding"],
+}
+"""Those of a codec with loss."""
 
 
 def references(config: Mapping[str, Any]) -> dict[str, list[str]]:
@@ -66,7 +73,8 @@ def references(config: Mapping[str, Any]) -> dict[str, list[str]]:
     from isthmus.core.recipe import Recipe
 
     if "codec" in config:
-        return {link: list(uses) for link, uses in CODEC.items()}
+        owed_to = LOSSY if "transform" in config["codec"] else CODEC
+        return {link: list(uses) for link, uses in owed_to.items()}
     recipe = Recipe.from_json(config["recipe"])
     parameters = config["estimator"]["parameters"]
     name = parameters.get("recipe")

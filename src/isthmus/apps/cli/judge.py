@@ -22,7 +22,7 @@ def evaluate(
     as_json: options.Json = False,
 ) -> None:
     """Compare MODEL with the plain method on DATA: with PCA, a detector with neighbours,
-    components and a forest, a codec with PNG and WebP.
+    components and a forest, a codec with PNG and WebP, or with JPEG, WebP and AVIF.
 
     DATA should be rows that were not in the fit.
 
