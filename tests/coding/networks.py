@@ -61,18 +61,19 @@ def lossy_coder(
     cosines = np.cos(np.pi * (2 * at + 1) * at[:, None] / (2 * patch)) * np.sqrt(2 / patch)
     cosines[0] /= np.sqrt(2)
     forward = np.kron(np.kron(cosines, cosines), np.eye(colours))
-    groups = Groups((1, 2, values - 3), places)
+    groups = Groups((1, 2, values - 3), places, 5)
     steps = np.rint(8 * 256 * 2 ** (np.arange(7, -1, -1) / 2))[:, None]
     transform = Transform(
         patch,
         colours,
         forward.astype(np.float32),
         np.full(values, 120, np.float32),
-        fixed(9 * values, (5,), values, seed),
-        fixed(9 * values, (5, 6), values, seed + 1),
+        fixed(values + 8 * min(values, 5), (5,), values, seed),
+        fixed(values + 8 * min(values, 5), (5, 6), values, seed + 1),
         np.repeat(steps, values, axis=1).astype(np.int32),
         np.rint(forward.T * (1 << WEIGHT_BITS)).astype(np.int32),
         np.full(values, 240 << BITS - 1, np.int64),
+        groups.seen,
     )
     networks = [
         fixed(groups.n_inputs(i), (8,), 6 * size, seed + 2 + i)

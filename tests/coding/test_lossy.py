@@ -17,7 +17,7 @@ from isthmus.coding.latents import Groups
 from isthmus.coding.lossy import LossyCoder
 from isthmus.coding.transform import Transform
 from isthmus.core.errors import AbilityError, CompressedError, ModelFileError, OtherModelError
-from isthmus.training.transform import around, columns_shown
+from isthmus.training.transform import before, columns_shown
 from tests.coding.exactness import images
 from tests.coding.networks import coder, fixed, lossy_coder
 
@@ -90,9 +90,9 @@ def test_any_numbers_come_back(
     numbers = GREY.latents.fit(np.rint(drawn), quality)
     assert abs(numbers).max() <= 256
     above = GREY.latents.fit(np.rint(drawn[:, -1] * 2), quality)
-    for before in (None, above):
-        coded = GREY.latents.encode(numbers, quality, before)
-        found = GREY.latents.decode(coded, (count, rows, columns), quality, before)
+    for known in (None, above):
+        coded = GREY.latents.encode(numbers, quality, known)
+        found = GREY.latents.decode(coded, (count, rows, columns), quality, known)
         assert_array_equal(found, numbers)
 
 
@@ -188,23 +188,24 @@ def test_the_identity_is_of_all_numbers_but_not_of_the_quality() -> None:
     moved = replace(GREY.transform, level=GREY.transform.level + 1)
     assert LossyCoder(moved, GREY.latents).identity != GREY.identity
     tensors = GREY.transform.tensors()
-    assert Transform.from_tensors(4, 1, tensors).tensors().keys() == tensors.keys()
+    assert Transform.from_tensors(4, 1, 5, tensors).tensors().keys() == tensors.keys()
 
 
 @pytest.mark.parametrize("places", [False, True])
-def test_what_is_seen_in_training_is_what_is_seen_in_coding(places: bool) -> None:
-    groups = Groups((1, 2, 3), places)
+@pytest.mark.parametrize("seen", [2, 24])
+def test_what_is_seen_in_training_is_what_is_seen_in_coding(seen: int, places: bool) -> None:
+    groups = Groups((1, 2, 3), places, seen)
     numbers = torch.from_numpy(np.random.default_rng(0).integers(-300, 300, (2, 4, 5, 6)))
-    known = np.pad(numbers.numpy().clip(-255, 255), ((0, 0), (1, 1), (1, 1), (0, 0)))
-    shown = around(numbers.float())
+    cells = np.pad(numbers.numpy().clip(-255, 255), ((0, 0), (1, 1), (1, 1), (0, 0)))
+    shown = before(numbers.float(), seen)
     rows, columns = (axis.ravel() for axis in np.mgrid[:4, :5])
     where = torch.from_numpy(np.stack([np.tile(rows, 2), np.tile(columns, 2)], axis=1))
     whole = torch.cat([shown, where.float()], 1).numpy()
 
     def at(down: int, right: int) -> np.ndarray:
-        return known[:, 1 + down : 5 + down, 1 + right : 6 + right].reshape(40, 6)
+        return cells[:, 1 + down : 5 + down, 1 + right : 6 + right].reshape(40, 6)
 
-    for group, seen in enumerate(columns_shown(groups)):
+    for group, columns_seen in enumerate(columns_shown(groups)):
         there = groups.shown(group, at, [np.tile(rows, 2), np.tile(columns, 2)])
         assert there.shape[1] == groups.n_inputs(group)
-        assert_array_equal(whole[:, seen], there)
+        assert_array_equal(whole[:, columns_seen], there)

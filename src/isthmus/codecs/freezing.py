@@ -47,6 +47,7 @@ def frozen_transform(
             whole,
             back,
             level,
+            design.groups.seen,
         ),
         LatentCoder(
             groups,

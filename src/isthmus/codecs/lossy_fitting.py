@@ -25,8 +25,10 @@ if TYPE_CHECKING:
 
 FINE, COARSE = 4, 8
 """Pixels along a side of a block, of small images of one size and of all others."""
-KEPT = 96
+KEPT = 112
 """Channels of a block, at most; what is left of it is hardly ever worth a bit."""
+SEEN = 24
+"""Of the blocks around one, that networks see."""
 GROWTH = 1.5
 """How many times the channels of a group are those of the one before."""
 SIDE = 12
@@ -35,7 +37,8 @@ BATCH_BLOCKS = 1568
 """Blocks in a step."""
 STEPS_A_PASS = 16
 """Over small images, at least."""
-RATE = 6e-3
+RATE, GENTLE = 6e-3, 3e-3
+"""The learning rate, of small images of one size and of all others."""
 MOST_STEPS, FEWEST_STEPS, MOST_PASSES = 24_000, 200, 60
 MOST_VALUES = 1 << 28
 """Of images that are kept in memory; of more, some are left out."""
@@ -53,7 +56,7 @@ def fit_lossy(codec: ImageCodec, images: Sequence[Array]) -> None:
     small = len(shapes) == 1 and max(whole[0].shape[:2]) <= SMALL
     patch, colours = FINE if small else COARSE, whole[0].shape[2]
     width, widths, components = SIZES[codec.speed]
-    groups = Groups(sizes_of(min(KEPT, patch**2 * colours)), small)
+    groups = Groups(sizes_of(min(KEPT, patch**2 * colours)), small, SEEN)
     design = Design(patch, colours, groups, width, widths, components)
     side = SMALL // FINE if small else SIDE
     crops = Crops(train, patch, side)
@@ -62,7 +65,9 @@ def fit_lossy(codec: ImageCodec, images: Sequence[Array]) -> None:
     schedule = Schedule(
         steps_for(codec.epochs, train, crops, batch),
         batch,
-        RATE if codec.learning_rate is None else positive(codec.learning_rate, "learning_rate"),
+        (RATE if small else GENTLE)
+        if codec.learning_rate is None
+        else positive(codec.learning_rate, "learning_rate"),
         seed,
         seconds(codec.max_time),
     )

@@ -131,6 +131,7 @@ def plain(coder: Coder | LossyCoder) -> tuple[dict[str, Any], dict[str, Array]]:
             "colours": coder.transform.colours,
             "groups": list(groups.sizes),
             "places": groups.places,
+            "seen": groups.seen,
             "qualities": list(coder.qualities),
         }
         return {"transform": told}, coder.tensors()
@@ -151,7 +152,7 @@ def lossy_coder_of(told: Mapping[str, Any], tensors: Mapping[str, Array]) -> Los
     ModelFileError
         If they are not those of a coder, or its sums could leave the range where floats are exact.
     """
-    numbers = [told["patch"], told["colours"], *told["groups"], *told["qualities"]]
+    numbers = [told["patch"], told["colours"], told["seen"], *told["groups"], *told["qualities"]]
     low, high = told["qualities"]
     possible = (
         all(isinstance(n, int) and not isinstance(n, bool) and n > 0 for n in numbers)
@@ -164,8 +165,9 @@ def lossy_coder_of(told: Mapping[str, Any], tensors: Mapping[str, Array]) -> Los
     )
     if not possible:
         raise ModelFileError("the groups of a codec's channels are none that there can be.")
-    transform = Transform.from_tensors(told["patch"], told["colours"], under("transform/", tensors))
-    groups = Groups(tuple(told["groups"]), told["places"])
+    parts = under("transform/", tensors)
+    transform = Transform.from_tensors(told["patch"], told["colours"], told["seen"], parts)
+    groups = Groups(tuple(told["groups"]), told["places"], told["seen"])
     own = under("latents/", tensors)
     networks = [FixedNetwork.from_tensors(under(f"{i}/", own)) for i in range(len(groups.sizes))]
     depths = own.get("depths", np.zeros(0, np.uint8))

@@ -46,10 +46,14 @@ class Groups:
         Channels of each group.
     places : bool
         Whether row and column are shown too: for small images of one size.
+    seen : int
+        Of the blocks around one, only so many channels are shown of the groups before; they tell
+        most.
     """
 
     sizes: tuple[int, ...]
     places: bool = False
+    seen: int = 24
 
     @property
     def channels(self) -> int:
@@ -64,7 +68,8 @@ class Groups:
     def n_inputs(self, group: int) -> int:
         """Numbers that the network of a group is shown."""
         start, size = self.starts[group], self.sizes[group]
-        return len(BEFORE) * start + len(OWN) * size + 2 * self.places
+        beside = (len(BEFORE) - 1) * min(start, self.seen)
+        return start + beside + len(OWN) * size + 2 * self.places
 
     def shown(self, group: int, at: Callable[[int, int], Array], places: Sequence[Array]) -> Array:
         """What the network of a group is shown.
@@ -82,7 +87,8 @@ class Groups:
         array of shape (n, n_inputs)
         """
         start, stop = self.starts[group], self.starts[group + 1]
-        parts = [at(*offset)[:, :start] for offset in BEFORE] if start else []
+        parts = [at(0, 0)[:, :start]] if start else []
+        parts += [at(*offset)[:, : min(start, self.seen)] for offset in BEFORE[1:] if start]
         parts += [at(*offset)[:, start:stop] for offset in OWN]
         if self.places:
             parts += [np.minimum(place, LIMIT)[:, None] for place in places]

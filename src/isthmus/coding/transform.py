@@ -19,7 +19,7 @@ from isthmus.core.errors import ModelFileError
 
 Array = npt.NDArray[Any]
 
-AROUND = tuple((down, right) for down in (-1, 0, 1) for right in (-1, 0, 1))
+AROUND = ((-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 1), (1, -1), (1, 0), (1, 1))
 """Rows and columns to go, of the blocks that the networks beside the transform see."""
 PART_BITS, STEP_BITS, WEIGHT_BITS = 6, 8, 13
 """Bits behind the point: of a number, of a step between numbers, of a weight of the way back."""
@@ -52,6 +52,8 @@ class Transform:
         In 8192ths.
     level : array of shape (values,), int64
         What is added at the end, in ``2**-BITS``.
+    seen : int
+        Channels of the blocks around one, that the networks see; of the block itself they see all.
     """
 
     patch: int
@@ -63,13 +65,14 @@ class Transform:
     steps: Array
     back: Array
     level: Array
+    seen: int
 
     def __post_init__(self) -> None:
         values, channels = self.patch**2 * self.colours, self.steps.shape[1]
         shapes = (self.forward.shape, self.back.shape, self.mean.shape, self.level.shape)
-        nets = (self.analysis, self.synthesis)
+        nets, n = (self.analysis, self.synthesis), len(AROUND) * min(channels, self.seen)
         fits = shapes == ((channels, values), (values, channels), (values,), (values,)) and all(
-            (net.n_inputs, net.n_outputs) == (len(AROUND) * channels, channels) for net in nets
+            (net.n_inputs, net.n_outputs) == (channels + n, channels) for net in nets
         )
         if not fits:
             raise ModelFileError("the parts of the transform do not fit each other.")
@@ -145,16 +148,13 @@ class Transform:
         for first in range(0, count, many):
             for top in range(0, rows, tall):
                 images, bands = slice(first, first + many), slice(top, min(rows, top + tall))
-                parts = [
-                    known[
-                        images,
-                        bands.start + 1 + down : bands.stop + 1 + down,
-                        1 + right : 1 + right + columns,
-                    ]
-                    for down, right in AROUND
-                ]
+                parts = [known[images, bands.start + 1 : bands.stop + 1, 1 : 1 + columns]]
+                for down, right in AROUND:
+                    there = slice(bands.start + 1 + down, bands.stop + 1 + down)
+                    beside = slice(1 + right, 1 + right + columns)
+                    parts.append(known[images, there, beside, : self.seen])
                 shown = np.concatenate(parts, axis=-1).astype(np.float64)
-                yield (images, bands), shown.reshape(-1, len(AROUND) * channels)
+                yield (images, bands), shown.reshape(-1, shown.shape[-1])
 
     def tensors(self) -> dict[str, Array]:
         """All numbers that it is made of, by name."""
@@ -166,7 +166,9 @@ class Transform:
         return found
 
     @classmethod
-    def from_tensors(cls, patch: int, colours: int, tensors: Mapping[str, Array]) -> Transform:
+    def from_tensors(
+        cls, patch: int, colours: int, seen: int, tensors: Mapping[str, Array]
+    ) -> Transform:
         """The transform that ``tensors`` gave.
 
         Raises
@@ -185,4 +187,4 @@ class Transform:
             FixedNetwork.from_tensors(under(f"{name}/", tensors))
             for name in ("analysis", "synthesis")
         )
-        return cls(patch, colours, analysis=analysis, synthesis=synthesis, **parts)
+        return cls(patch, colours, analysis=analysis, synthesis=synthesis, seen=seen, **parts)

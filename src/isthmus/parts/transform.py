@@ -23,7 +23,7 @@ TOP = 65535 / HIDDEN_UNIT
 HEAVIEST, MOST_SHIFT = 32767, 40
 PART_UNIT = 64.0
 """Steps of what is added to a number, within one."""
-LEAST_SPREAD = 0.004
+LEAST_SPREAD, LEAST_INPUT = 0.004, 0.3
 GENTLER = 0.1
 """The rate of the linear transform, in rates of the networks."""
 
@@ -65,6 +65,10 @@ class QualityNetwork(nn.Module):
             self.matrices[-1].zero_()
         self.register_buffer("units", units)
         self.register_buffer("input_scale", torch.ones(n_inputs))
+
+    def even_out(self, shown: Tensor) -> None:
+        """See inputs of shape (n, n_inputs) as equally large."""
+        self.input_scale.copy_(1 / shown.square().mean(0).sqrt().clamp(min=LEAST_INPUT))
 
     def forward(self, shown: Tensor, quality: Tensor) -> Tensor:
         """Outputs of shape (n, n_outputs), of inputs of shape (n, n_inputs)."""
@@ -138,15 +142,14 @@ class GroupNetwork(QualityNetwork):
         quality : Tensor of shape (n,)
         """
         x, y = shown.double(), wanted.double()
-        scale = x.square().mean(0).sqrt().clamp(min=0.3)
-        x = x / scale
+        self.even_out(shown)
+        x = x * self.input_scale.double()
         gram = x.T @ x
         gram.diagonal().add_(1e-3 * len(x))
         solved = torch.linalg.solve(gram, x.T @ y)
         apart = (y - x @ solved).abs()
         many, n = self.channels * self.components, x.shape[1]
         with torch.no_grad():
-            self.input_scale.copy_(1 / scale)
             self.matrices[-1].zero_()
             self.matrices[-1][:many, -n:] = solved.T.float().repeat(self.components, 1)
             for level in range(len(self.biases[-1])):
@@ -180,8 +183,8 @@ class PatchTransform(nn.Module):
         Between two numbers, at each quality.
     width : int
         Of the networks beside it.
-    around : int
-        Blocks that they see.
+    n_inputs : int
+        Numbers that they see.
     """
 
     mean: Tensor
@@ -189,7 +192,7 @@ class PatchTransform(nn.Module):
     steps: Tensor
 
     def __init__(
-        self, mean: Tensor, components: Tensor, steps: Tensor, width: int, around: int
+        self, mean: Tensor, components: Tensor, steps: Tensor, width: int, n_inputs: int
     ) -> None:
         super().__init__()
         channels = len(components)
@@ -200,10 +203,9 @@ class PatchTransform(nn.Module):
         self.back_change = nn.Parameter(torch.zeros_like(components.T))
         self.finer = nn.Parameter(torch.zeros(len(steps), channels))
         unit = torch.full((channels,), PART_UNIT)
-        n = around * channels
         widths = [width, width]
-        self.analysis = QualityNetwork(n, widths, unit, len(steps))
-        self.synthesis = QualityNetwork(n, widths, unit, len(steps))
+        self.analysis = QualityNetwork(n_inputs, widths, unit, len(steps))
+        self.synthesis = QualityNetwork(n_inputs, widths, unit, len(steps))
 
     @property
     def forward_matrix(self) -> Tensor:

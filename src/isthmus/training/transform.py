@@ -6,11 +6,14 @@ import hashlib
 import json
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -26,6 +29,8 @@ from isthmus.training.crops import Crops
 from isthmus.training.outcome import Progress
 from isthmus.training.surroundings import interruptible, own_randomness, own_threads
 
+Array = npt.NDArray[Any]
+
 FINEST, OCTAVES = 8.0, 0.5
 """Grey levels between two numbers at the best quality, and how much wider each one below has it."""
 BIT_COST = 0.14
@@ -35,7 +40,7 @@ FIRST_LOOK, STARTED_ON = 60_000, 20_000
 JUDGEMENTS = 6
 MOST_PSNR = 100.0
 """In dB: what stands for no error at all."""
-WARM_SHARE = 0.1
+WARM_SHARE = 0.3
 """Of the steps, in which the learning rate rises at most."""
 SAVE_SECONDS = 20.0
 
@@ -182,7 +187,7 @@ class TransformRun:
             (components * most.sign()).float(),
             step_sizes(),
             design.width,
-            len(AROUND),
+            groups.channels + len(AROUND) * min(groups.seen, groups.channels),
         )
         networks = [
             GroupNetwork(len(c), design.widths, size, design.components, QUALITIES)
@@ -192,11 +197,13 @@ class TransformRun:
         quality = torch.arange(len(some)) % len(self.levels) + self.levels.start
         with torch.no_grad():
             each, shown, y, _ = self._numbers(transform, some, quality)
-            around = torch.cat([shown, self._places(some.shape)], 1)
+            for part in (transform.analysis, transform.synthesis):
+                part.even_out(around(torch.round(y), groups.seen))
+            shown = torch.cat([shown, self._places(some.shape)], 1)
             whole = torch.round(y).reshape(-1, groups.channels)
             for start, columns, network in zip(groups.starts, self.columns, networks, strict=False):
                 wanted = whole[:, start : start + network.channels]
-                network.start(around[:, columns], wanted, each)
+                network.start(shown[:, columns], wanted, each)
         return LossyNetwork(transform, networks)
 
     # ------------------------------------------------------------------ a step
@@ -214,16 +221,17 @@ class TransformRun:
     def _numbers(
         self, transform: PatchTransform, blocks: Tensor, quality: Tensor
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """The quality of each block; what is around each, rounded; numbers; what they are shown as.
+        """The quality of each block; what is known before it; numbers; the same, rounded.
 
         Numbers have the shape (images, rows, columns, channels).
         """
         n, rows, columns, values = blocks.shape
         each = quality.repeat_interleave(rows * columns)
         linear = transform.linear(blocks.reshape(-1, values), each).view(n, rows, columns, -1)
-        y = linear + transform.analysis(around(linear), each).view(linear.shape)
+        seen = self.design.groups.seen
+        y = linear + transform.analysis(around(linear, seen), each).view(linear.shape)
         rounded = y + (torch.round(y) - y).detach()
-        return each, around(rounded.detach()), y, rounded
+        return each, before(rounded.detach(), seen), y, rounded
 
     def _places(self, shape: torch.Size) -> Tensor:
         """Row and column of each block."""
@@ -243,7 +251,7 @@ class TransformRun:
             values = rated[:, start : start + part.channels]
             total = total + part.nats(shown[:, columns], values, each).sum(1)
         numbers = rounded.reshape(-1, groups.channels)
-        added = network.transform.synthesis(around(rounded), each)
+        added = network.transform.synthesis(around(rounded, groups.seen), each)
         again = network.transform.blocks(numbers, added, each).view(blocks.shape)
         if not noisy:
             again = again.round().clamp(0, 255)
@@ -353,27 +361,48 @@ class TransformRun:
         return digest.hexdigest()
 
 
-def around(numbers: Tensor) -> Tensor:
-    """What networks are shown: numbers of each block and of those about it, (n, 9 * channels)."""
-    n, rows, columns, channels = numbers.shape
+def around(numbers: Tensor, seen: int) -> Tensor:
+    """What the networks beside the transform see: (blocks, channels + 8 * seen)."""
+    places = [((0, 0), numbers.shape[3]), *((offset, seen) for offset in AROUND)]
+    return _shown(numbers, places)
+
+
+def before(numbers: Tensor, seen: int) -> Tensor:
+    """What is shown to the networks of groups, that ``columns_shown`` chooses from."""
+    return _shown(numbers, _before(numbers.shape[3], seen))
+
+
+def _before(channels: int, seen: int) -> list[tuple[tuple[int, int], int]]:
+    """Rows and columns to go, and how many channels there."""
+    beside = [(offset, seen) for offset in BEFORE if offset not in OWN and offset != (0, 0)]
+    return [((0, 0), channels), *((offset, channels) for offset in OWN), *beside]
+
+
+def _shown(numbers: Tensor, places: Sequence[tuple[tuple[int, int], int]]) -> Tensor:
+    n, rows, columns, _ = numbers.shape
     known = torch.nn.functional.pad(numbers.clamp(-LIMIT, LIMIT), (0, 0, 1, 1, 1, 1))
     parts = [
-        known[:, 1 + down : 1 + down + rows, 1 + right : 1 + right + columns]
-        for down, right in AROUND
+        known[:, 1 + down : 1 + down + rows, 1 + right : 1 + right + columns, :many]
+        for (down, right), many in places
     ]
-    return torch.cat(parts, -1).reshape(n * rows * columns, len(AROUND) * channels)
+    return torch.cat(parts, -1).reshape(n * rows * columns, -1)
 
 
-def columns_shown(groups: Groups) -> list[np.ndarray]:
-    """Of what is around a block, and then its row and column: what each group's network sees."""
-    channels = groups.channels
+def columns_shown(groups: Groups) -> list[Array]:
+    """Of what ``before`` gives, and then row and column: what each group's network sees."""
+    places = _before(groups.channels, groups.seen)
+    at, total = {}, 0
+    for offset, many in places:
+        at[offset] = total
+        total += min(many, groups.channels)
     found = []
-    for start, stop in zip(groups.starts, groups.starts[1:], strict=False):
-        before = [AROUND.index(offset) * channels for offset in BEFORE]
-        own = [AROUND.index(offset) * channels for offset in OWN]
-        columns = [at + c for at in before for c in range(start)]
-        columns += [at + c for at in own for c in range(start, stop)]
+    for start, stop in pairwise(groups.starts):
+        columns = [*range(start)]
+        for offset in BEFORE[1:]:
+            columns += [at[offset] + c for c in range(min(start, groups.seen))]
+        for offset in OWN:
+            columns += [at[offset] + c for c in range(start, stop)]
         if groups.places:
-            columns += [len(AROUND) * channels, len(AROUND) * channels + 1]
+            columns += [total, total + 1]
         found.append(np.array(columns))
     return found
