@@ -11,15 +11,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
-from isthmus.coding.container import LOSSY, Picture, kind_of, pack, unpack
+from isthmus.coding.container import LOSSY, Picture, Stored, kind_of, pack, unpack
 from isthmus.coding.fixed import QUALITIES, FixedLayer, FixedNetwork
 from isthmus.coding.latents import Groups
 from isthmus.coding.lossy import LossyCoder
 from isthmus.coding.transform import Transform
-from isthmus.core.errors import AbilityError, CompressedError, ModelFileError, OtherModelError
+from isthmus.core.errors import (
+    AbilityError,
+    CompressedError,
+    ModelFileError,
+    NewerError,
+    OtherModelError,
+)
 from isthmus.training.transform import before, columns_shown
 from tests.coding.exactness import images
 from tests.coding.networks import coder, fixed, lossy_coder
+from tests.robustness.compressed import seeds
+from tests.robustness.mended import mended
 
 GREY = lossy_coder()
 
@@ -180,6 +188,38 @@ def test_bytes_that_nobody_wrote_are_decoded_to_something_or_refused(
     except CompressedError:
         return
     assert found.shape == (1, height, width, 1)
+
+
+@given(
+    st.integers(0, len(seeds(GREY)) - 1),
+    st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 255)), min_size=1, max_size=4),
+    st.booleans(),
+)
+@settings(deadline=None)
+def test_changed_files_are_read_right_or_refused(
+    which: int, changes: list[tuple[int, int]], mend: bool
+) -> None:
+    whole = seeds(GREY)[which]
+    data = bytearray(whole)
+    for place, value in changes:
+        data[place % len(data)] = value
+    given_ = mended(bytes(data), GREY) if mend else bytes(data)
+    try:
+        found = unpack(given_, lambda _: GREY)
+    except (CompressedError, NewerError):
+        return
+    if not mend:
+        assert given_ == whole
+    assert isinstance(found, (Picture, Stored))
+
+
+def test_absurd_sizes_are_refused_before_there_is_memory_for_them() -> None:
+    huge = bytes([0x9B, 0xC3, 2]) + b"\xff\xff\xff\xff\x07" * 2 + bytes(40)
+    with pytest.raises(CompressedError, match="values"):
+        unpack(huge, lambda _: GREY)
+    many = bytes([0x9B, 0xC3, 0]) + b"\x80\x80\x01" * 2 + bytes(40)
+    with pytest.raises(CompressedError, match=r"in \d+ bytes"):
+        unpack(many, lambda _: GREY)
 
 
 def test_the_identity_is_of_all_numbers_but_not_of_the_quality() -> None:
