@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,17 +20,17 @@ def seeds(coder: PictureCoder) -> list[bytes]:
     """Small files of every kind."""
     rng = np.random.default_rng(0)
     grey = rng.integers(0, 256, (5, 6)).astype(np.uint8)
-    deep: npt.NDArray[np.uint16] | None = rng.integers(0, 4000, (4, 3)).astype(np.uint16)
+    deep: npt.NDArray[Any] = rng.integers(0, 4000, (4, 3)).astype(np.uint16)
     colour = np.zeros((4, 5, 3), np.uint8)
     alpha = rng.integers(0, 2, (3, 3, 4)).astype(np.uint8)
     pictures = [Picture(grey), Picture(deep), Picture(colour, 1, b"x"), Picture(alpha)]
     if not coder.lossless:
-        pictures, deep = [pictures[0], pictures[2]], None
+        pictures, deep = [pictures[0], pictures[2]], grey[:4, :3]
     entries: list[Picture | Stored] = [
         Picture(grey),
         Picture(grey),
         Stored(b"GIF89a"),
-        Picture(grey[:4, :3] if deep is None else deep, 2, b"y"),
+        Picture(deep, 2, b"y"),
     ]
     return [
         *(pack(picture, coder) for picture in pictures),

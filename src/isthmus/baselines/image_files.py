@@ -72,7 +72,7 @@ def lossy_formats() -> dict[str, tuple[Writer, tuple[int, ...]]]:
     if features.check("webp"):
         found["WebP"] = _lossy("WEBP", method=6), (1, 10, 25, 45, 65, 80, 90, 96)
     if features.check("avif"):
-        found["AVIF"] = _lossy("AVIF", speed=4), (5, 15, 25, 35, 45, 55, 65, 75, 85, 92)
+        found["AVIF"] = _lossy("AVIF", speed=6), (5, 15, 25, 35, 45, 55, 65, 75, 85, 92)
     try:
         import pillow_jxl  # noqa: F401  registers itself with Pillow
     except ImportError:

@@ -354,7 +354,7 @@ PAPERS: dict[str, Paper] = {
         2024,
     ),
     "https://arxiv.org/abs/1809.02736": Paper(
-        "Minnen, David and Ball{\\'e}, Johannes and Toderici, George",
+        "Minnen, David and Ballé, Johannes and Toderici, George",
         "Joint Autoregressive and Hierarchical Priors for Learned Image Compression",
         2018,
         "Advances in Neural Information Processing Systems",
