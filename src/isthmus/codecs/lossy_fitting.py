@@ -39,7 +39,7 @@ STEPS_A_PASS = 16
 """Over small images, at least."""
 RATE, GENTLE = 6e-3, 3e-3
 """The learning rate, of small images of one size and of all others."""
-MOST_STEPS, FEWEST_STEPS, MOST_PASSES = 24_000, 200, 60
+MOST_STEPS, FEWEST_STEPS, MOST_PASSES = 24_000, 200, 200
 MOST_VALUES = 1 << 28
 """Of images that are kept in memory; of more, some are left out."""
 SIZES = {"best": (96, (128,), 2), "fast": (32, (32,), 1)}

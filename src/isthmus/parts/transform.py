@@ -198,9 +198,10 @@ class PatchTransform(nn.Module):
         channels = len(components)
         self.register_buffer("mean", mean)
         self.register_buffer("steps", steps)
-        self.register_buffer("components", components)
-        self.forward_change = nn.Parameter(torch.zeros_like(components))
-        self.back_change = nn.Parameter(torch.zeros_like(components.T))
+        values = len(mean)
+        self.register_buffer("components", components.contiguous())
+        self.forward_change = nn.Parameter(torch.zeros(channels, values))
+        self.back_change = nn.Parameter(torch.zeros(values, channels))
         self.finer = nn.Parameter(torch.zeros(len(steps), channels))
         unit = torch.full((channels,), PART_UNIT)
         widths = [width, width]
