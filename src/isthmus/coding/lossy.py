@@ -84,16 +84,20 @@ class LossyCoder:
             )
         quality = self.quality - 1
         shown, shape = self._as_coloured(images), images.shape
-        parts, made = [], []
-        above = None
-        for bands in self._strips(shown.shape[:3]):
-            latents = self._numbers(shown, bands, quality)
-            parts.append(self.latents.encode(latents, quality, above))
-            made.append(latents)
-            above = latents[:, -1]
+        parts: list[bytes] = []
+        found = self._images(self._written(shown, quality, parts), shape, quality)
         lengths = [number(len(part)) for part in parts[:-1]]
         data = bytes([quality]) + b"".join(map(b"".join, zip(lengths, parts[:-1], strict=True)))
-        return data + parts[-1], self._images(iter(made), shape, quality)
+        return data + parts[-1], found
+
+    def _written(self, images: Array, quality: int, parts: list[bytes]) -> Iterator[Array]:
+        """The numbers of one strip after the other, whose bytes are added to ``parts``."""
+        above = None
+        for bands in self._strips(images.shape[:3]):
+            latents = self._numbers(images, bands, quality)
+            parts.append(self.latents.encode(latents, quality, above))
+            yield latents
+            above = latents[:, -1]
 
     def encode(self, images: Array, depth: int) -> bytes:
         """Images of shape (count, height, width, channels) as bytes."""
