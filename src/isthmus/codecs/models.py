@@ -233,7 +233,8 @@ def restored(config: Mapping[str, Any], tensors: Mapping[str, Any]) -> ImageCode
     told = config["codec"]
     known = ImageCodec().get_params().keys() - {*NOT_SAVED}
     codec = ImageCodec(**{n: v for n, v in told["parameters"].items() if n in known})
-    codec.qualities = tuple(codec.qualities)
+    low, high = codec.qualities
+    codec.qualities = (low, high)
     arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
     if "transform" in told:
         codec.coder_ = lossy_coder_of(told["transform"], arrays)
