@@ -89,7 +89,7 @@ def tables(results: Results) -> str:
                 points = sorted(curve(results, name, method, what))
                 if points:
                     words = ", ".join(f"{bits:.3f}/{psnr:.1f}" for bits, psnr in points)
-                    share = f"{bjontegaard(points, ours):+.1%}" if method != "ours" else ""
+                    share = f"{bjontegaard(points, ours):+.1%}" if ours and method != "ours" else ""
                     rows.append([method, share, words])
             if rows:
                 head = ["method", "bytes of ours at equal PSNR", "bits per pixel / PSNR"]
