@@ -11,6 +11,7 @@ NAMES = (
     "quality",
     "nested",
     "compress",
+    "lossy",
     "train_bundled",
     "denoise",
     "restore",

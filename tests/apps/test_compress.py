@@ -435,7 +435,7 @@ def test_options_that_do_not_go_together_are_wrong_use(
 ) -> None:
     out = ("-o", tmp_path / "m")
     for words, expected in (
-        (("fit", scans, *out, "--for", "compress"), "add --lossless"),
+        (("fit", scans, *out, "--for", "compress"), "--lossless, or --quality"),
         (("fit", scans, *out, "--lossless"), "it goes with --for compress"),
         (("fit", scans, *out, "--speed", "fast"), "it goes with --for compress"),
         (("fit", scans, *out, *FIT, "--latent-dim", "3"), "--for compress"),

@@ -10,7 +10,9 @@ import json
 from pathlib import Path
 
 import numpy as np
+from sklearn.datasets import load_digits
 
+from isthmus import ImageCodec, load
 from isthmus.codecs.archive import packed
 from isthmus.codecs.models import bundled
 from isthmus.coding.container import Picture, Stored, content, pack, store
@@ -18,6 +20,7 @@ from tests.coding.exactness import images
 
 FOLDER = Path(__file__).with_name("golden")
 EXPECTED = FOLDER / "expected.json"
+MODEL = FOLDER / "lossy.model"
 
 
 def of_pixels(picture: Picture) -> str:
@@ -51,11 +54,34 @@ def main() -> None:
             _add(f"{name}-{speed}.ist", pack(picture, bundled(speed)), [picture], expected)
         entries = [*pictures.values(), pictures["grey"]][1:]
         _add(f"many-{speed}.ista", packed(entries, bundled(speed), None), entries, expected)
+    _add_lossy(pictures, expected)
     stored = store(b"as it is")
     if "stored.ist" not in expected:
         (FOLDER / "stored.ist").write_bytes(stored)
         expected["stored.ist"] = [hashlib.sha256(b"as it is").hexdigest()]
     EXPECTED.write_text(json.dumps(expected, indent=2) + "\n")
+
+
+def _add_lossy(pictures: dict[str, Picture], expected: dict[str, list[str]]) -> None:
+    """Files of a codec with loss, and its model, which is kept with them."""
+    if not MODEL.exists():
+        digits = (load_digits().images[:300] * 15.9375).astype(np.uint8)
+        model = ImageCodec(lossless=False, speed="fast", epochs=2, random_state=0)
+        model.fit(digits).save(MODEL)
+    codec = load(MODEL)
+    for name in ("grey", "colour"):
+        data = pack(pictures[name], codec.coder())
+        _add(f"{name}-lossy.ist", data, [_seen(codec, data)], expected)
+    entries = [pictures["grey"], pictures["colour"], pictures["grey"]]
+    data = packed(entries, codec.coder(), None)
+    seen = [_seen(codec, pack(entry, codec.coder())) for entry in entries]
+    _add("many-lossy.ista", data, seen, expected)
+
+
+def _seen(codec: ImageCodec, data: bytes) -> Picture:
+    found = codec.unpacked(data)
+    assert isinstance(found, Picture)
+    return found
 
 
 def _add(name: str, data: bytes, pictures: list[Picture], expected: dict[str, list[str]]) -> None:

@@ -15,6 +15,7 @@ import pytest
 from isthmus.codecs.models import bundled
 from isthmus.coding.container import Picture, pack
 from tests.coding import exactness
+from tests.coding.networks import lossy_coder
 
 SETTINGS = [
     {"OMP_NUM_THREADS": threads, "ATEN_CPU_CAPABILITY": aten, "ONEDNN_MAX_CPU_ISA": dnn}
@@ -44,13 +45,16 @@ def run(written: Path, settings: dict[str, str], *words: str) -> list[str]:
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("exact") / "one.ist"
-    path.write_bytes(pack(Picture(exactness.images(1, 3)[0]), bundled("best")))
+    picture = Picture(exactness.images(1, 3)[0])
+    path.write_bytes(pack(picture, bundled("best")))
+    path.with_suffix(".lossy").write_bytes(pack(picture, lossy_coder(colours=3)))
     return path
 
 
 @pytest.fixture(scope="module")
 def expected(written: Path) -> list[str]:
-    return [exactness.digest(bundled("best"), written, torch_too=True)]
+    lossy = exactness.of_lossy(written.with_suffix(".lossy"))
+    return [exactness.digest(bundled("best"), written, torch_too=True), lossy]
 
 
 @pytest.mark.parametrize("kernels", KERNELS)

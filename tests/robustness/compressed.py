@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from isthmus.codecs.archive import Archive, packed
 from isthmus.codecs.images import ImageCodec
-from isthmus.coding.coder import Coder
-from isthmus.coding.container import ARCHIVE, Picture, Stored, pack, store
+from isthmus.coding.container import ARCHIVE, Picture, PictureCoder, Stored, pack, store
 from isthmus.core.errors import IsthmusError
 
 MOST_ENTRIES = 100
 
 
-def seeds(coder: Coder) -> list[bytes]:
+def seeds(coder: PictureCoder) -> list[bytes]:
     """Small files of every kind."""
     rng = np.random.default_rng(0)
     grey = rng.integers(0, 256, (5, 6)).astype(np.uint8)
-    deep = rng.integers(0, 4000, (4, 3)).astype(np.uint16)
+    deep: npt.NDArray[Any] = rng.integers(0, 4000, (4, 3)).astype(np.uint16)
     colour = np.zeros((4, 5, 3), np.uint8)
     alpha = rng.integers(0, 2, (3, 3, 4)).astype(np.uint8)
     pictures = [Picture(grey), Picture(deep), Picture(colour, 1, b"x"), Picture(alpha)]
+    if not coder.lossless:
+        pictures, deep = [pictures[0], pictures[2]], grey[:4, :3]
     entries: list[Picture | Stored] = [
         Picture(grey),
         Picture(grey),

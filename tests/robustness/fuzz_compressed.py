@@ -1,6 +1,7 @@
 """Mutated compressed files, found by coverage: no crash, no hang, no silent wrong result.
 
-``python -m tests.robustness.fuzz_compressed FOLDER -runs=1000000`` needs ``pip install atheris``.
+``python -m tests.robustness.fuzz_compressed FOLDER -runs=1000000`` needs ``pip install atheris``;
+with "lossy" in the name of the folder, files are those of a codec with loss.
 A third of the inputs have their checksums put right after they were mutated, so that they reach
 the decoder.
 """
@@ -15,6 +16,7 @@ import atheris
 
 with atheris.instrument_imports(include=["isthmus"]):
     from isthmus.codecs.images import ImageCodec
+    from tests.coding.networks import lossy_coder
     from tests.robustness.compressed import read, seeds
     from tests.robustness.mended import mended
 
@@ -22,6 +24,9 @@ with atheris.instrument_imports(include=["isthmus"]):
 def main() -> None:
     """Run until ``-runs``."""
     codec = ImageCodec(speed="fast")
+    if "lossy" in sys.argv[1]:
+        codec = ImageCodec(lossless=False)
+        codec.coder_ = lossy_coder()
     coder = codec.coder()
     folder = Path(sys.argv[1])
     folder.mkdir(parents=True, exist_ok=True)

@@ -5,8 +5,15 @@ from __future__ import annotations
 import zlib
 
 from isthmus.coding.checks import Reader, crc8, long_check, number, short_check
-from isthmus.coding.coder import Coder
-from isthmus.coding.container import ARCHIVE, LAYOUTS, STORED, kind_of, start_of, values_of
+from isthmus.coding.container import (
+    ARCHIVE,
+    LAYOUTS,
+    STORED,
+    PictureCoder,
+    kind_of,
+    start_of,
+    values_of,
+)
 from isthmus.coding.tiles import chunks
 from isthmus.core.errors import IsthmusError
 
@@ -14,7 +21,7 @@ LARGEST = 4096
 """Values of a picture that is mended: larger ones would only take long to decode."""
 
 
-def mended(data: bytes, coder: Coder) -> bytes:
+def mended(data: bytes, coder: PictureCoder) -> bytes:
     """The same bytes, believed by all checks that can be met without decoding."""
     try:
         kind = kind_of(data)
@@ -30,7 +37,7 @@ def mended(data: bytes, coder: Coder) -> bytes:
         return data
 
 
-def _picture(reader: Reader, coder: Coder) -> bytes:
+def _picture(reader: Reader, coder: PictureCoder) -> bytes:
     flags = reader.byte()
     shape = (reader.number(), reader.number(), LAYOUTS[flags & 3])
     if not 0 < values_of(shape) <= LARGEST:
@@ -53,7 +60,7 @@ def _picture(reader: Reader, coder: Coder) -> bytes:
     return b"".join([*parts, reader.take(reader.left)])
 
 
-def _archive(reader: Reader, coder: Coder) -> bytes:
+def _archive(reader: Reader, coder: PictureCoder) -> bytes:
     reader.take(4)
     length = min(reader.number(), reader.left)
     text = reader.take(length)

@@ -16,20 +16,21 @@ from isthmus.codecs.files import read_bytes, write_bytes
 from isthmus.codecs.gathering import as_pictures, pixels_of
 from isthmus.codecs.pictures import ARRAY
 from isthmus.coding.checks import Reader, long_check, number
-from isthmus.coding.coder import Coder
 from isthmus.coding.container import (
     ARCHIVE,
     LONG_FROM,
     MOST_VALUES,
     VALUES_A_BYTE,
+    Cut,
     Picture,
+    PictureCoder,
     Stored,
     content,
     depth_of,
     kind_of,
     start_of,
 )
-from isthmus.coding.tiles import Tile, chunks
+from isthmus.coding.tiles import Tile, chunks, wholes
 from isthmus.core.errors import CompressedError, DataError, EmptyError, OtherModelError
 from isthmus.data.contracts import Array
 
@@ -96,6 +97,9 @@ class Archive:
         self.names: list[str] | None = header["names"]
         self._extras: dict[int, tuple[int, bytes]] = header["extras"]
         self._coder = codec.coder_for(identity)
+        if self._coder.lossless != header["lossless"]:
+            raise OtherModelError("it was written with a model of another kind, or is damaged")
+        self._cut = self._coder.chunks
         self._order: list[int] = header["order"]
         self._places = _places(self._groups, self._order)
         self._starts = _starts(self._groups, len(self._body))
@@ -148,7 +152,7 @@ class Archive:
         if group not in self._whereabouts:
             told = self._groups[group]
             found: list[list[tuple[int, int, Tile]]] = [[] for _ in range(told.count)]
-            for at, tiles in enumerate(_plan(told)):
+            for at, tiles in enumerate(_plan(told, self._cut)):
                 for place, tile in enumerate(tiles):
                     found[tile.image].append((at, place, tile))
             self._whereabouts[group] = found
@@ -160,7 +164,7 @@ class Archive:
             kept: Array = self._kept[1]
             return kept
         told, part = self._groups[group], self._part(group, at)
-        tiles = next(islice(_plan(told), at, None))
+        tiles = next(islice(_plan(told, self._cut), at, None))
         shape = (len(tiles), tiles[0].rows, tiles[0].columns, told.shape[2])
         values = self._coder.decode(part[:-4], shape, told.depth)
         if not told.deep:
@@ -212,13 +216,14 @@ class Archive:
             raise EmptyError("there are no images to put into the archive.")
         if names is not None and len(names) != len(entries):
             raise DataError(f"got {len(names)} names for {len(entries)} images.")
-        data = packed(entries, codec.coder(), names)
+        coder = codec.coder()
+        data = packed(entries, coder, names)
         path = Path(path)
 
         def check(beside: Path) -> None:
             again = Archive(beside, codec)
             for i, entry in enumerate(entries):
-                if not _agree(again.entry(i), entry):
+                if not _agree(again.entry(i), entry, coder.lossless):
                     raise CompressedError(
                         f"image {i} could not be read back; '{path}' was not written"
                     )
@@ -227,14 +232,19 @@ class Archive:
         return len(data)
 
 
-def _agree(one: Picture | Stored, other: Picture | Stored) -> bool:
+def _agree(one: Picture | Stored, other: Picture | Stored, lossless: bool) -> bool:
+    """Whether two entries are the same; with loss, pixels have been held to their checksum."""
     if isinstance(one, Stored) or isinstance(other, Stored):
         return one == other
     same = one.pixels.dtype == other.pixels.dtype and one.notes == other.notes
+    if not lossless:
+        return same and one.pixels.shape == other.pixels.shape
     return same and np.array_equal(one.pixels.ravel(), other.pixels.ravel())
 
 
-def packed(entries: Sequence[Picture | Stored], coder: Coder, names: Sequence[str] | None) -> bytes:
+def packed(
+    entries: Sequence[Picture | Stored], coder: PictureCoder, names: Sequence[str] | None
+) -> bytes:
     """An archive as bytes."""
     keys: dict[tuple[Any, ...], list[int]] = {}
     for i, entry in enumerate(entries):
@@ -247,6 +257,8 @@ def packed(entries: Sequence[Picture | Stored], coder: Coder, names: Sequence[st
         groups.append(group)
         parts += coded
     said: dict[str, Any] = {"groups": [list(asdict(group).values()) for group in groups]}
+    if not coder.lossless:
+        said["lossy"] = True
     if len(groups) > 1:
         said["order"] = order
     if names is not None:
@@ -270,7 +282,7 @@ def _key(entry: Picture | Stored) -> tuple[Any, ...]:
 
 
 def _coded(
-    key: tuple[Any, ...], members: Sequence[Picture | Stored], coder: Coder
+    key: tuple[Any, ...], members: Sequence[Picture | Stored], coder: PictureCoder
 ) -> tuple[Group, list[bytes]]:
     parts, lengths = [], []
     if not key:
@@ -282,9 +294,9 @@ def _coded(
     images = np.stack([entry.pixels for entry in members if isinstance(entry, Picture)])
     images = images if images.ndim == 4 else images[..., np.newaxis]
     depth, deep = depth_of(images), images.dtype == np.uint16
-    for tiles in chunks(*images.shape[:3]):
+    for tiles in coder.chunks(*images.shape[:3]):
         values = np.stack([images[tile.place] for tile in tiles])
-        data = coder.encode(values, depth)
+        data, values = coder.coded(values, depth)
         least = values.size // VALUES_A_BYTE
         data += bytes(max(0, least - len(data))) + long_check(content(values))
         parts += [data, long_check(data)]
@@ -313,7 +325,11 @@ def _opened(data: bytes) -> tuple[bytes, dict[str, Any]]:
 
 def _understood(said: dict[str, Any]) -> dict[str, Any]:
     """A header, checked."""
-    groups = [_group(*told) for told in said["groups"]]
+    lossy = said.get("lossy", False)
+    if not isinstance(lossy, bool):
+        raise TypeError("lossy")
+    cut = wholes if lossy else chunks
+    groups = [_group(cut, *told) for told in said["groups"]]
     total = sum(group.count for group in groups)
     order = said["order"] if len(groups) > 1 else [0] * total
     names: Any = said.get("names")
@@ -329,10 +345,11 @@ def _understood(said: dict[str, Any]) -> dict[str, Any]:
     extras = {
         int(i): (int(form), bytes.fromhex(notes)) for i, form, notes in said.get("extras", [])
     }
-    return {"groups": groups, "order": order, "names": names, "extras": extras}
+    found = {"groups": groups, "order": order, "names": names, "extras": extras}
+    return {**found, "lossless": not lossy}
 
 
-def _group(shape: Any, deep: Any, depth: Any, count: Any, lengths: Any) -> Group:
+def _group(cut: Cut, shape: Any, deep: Any, depth: Any, count: Any, lengths: Any) -> Group:
     numbers = [*shape, depth, count, *lengths]
     whole = all(isinstance(n, int) and not isinstance(n, bool) and n >= 0 for n in numbers)
     if not whole or not isinstance(deep, bool) or not 0 < count <= MOST_ENTRIES:
@@ -352,13 +369,13 @@ def _group(shape: Any, deep: Any, depth: Any, count: Any, lengths: Any) -> Group
     if one * count > max(LONG_FROM, VALUES_A_BYTE * (sum(lengths) + len(lengths))):
         raise ValueError("more values than such a file can hold")
     group = Group(shape, deep, depth, count, lengths)
-    if len(lengths) != sum(1 for _ in _plan(group)) or min(lengths) < 4:
+    if len(lengths) != sum(1 for _ in _plan(group, cut)) or min(lengths) < 4:
         raise ValueError("lengths")
     return group
 
 
-def _plan(group: Group) -> Iterator[list[Tile]]:
-    return chunks(group.count, *group.shape[:2])
+def _plan(group: Group, cut: Cut) -> Iterator[list[Tile]]:
+    return cut(group.count, *group.shape[:2])
 
 
 def _places(groups: Sequence[Group], order: Sequence[int]) -> list[tuple[int, int]]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import isthmus
+from isthmus.baselines.rate_distortion import bjontegaard
+from isthmus.coding.lossy import LossyCoder
 from isthmus.core.wording import counted
 
 if TYPE_CHECKING:
@@ -13,20 +15,17 @@ if TYPE_CHECKING:
 
 def card(codec: ImageCodec, identity: str) -> str:
     """What a codec is, what it is worth, how to use it."""
-    weights = sum(
-        tensor.size
-        for predictor in codec.coder_.predictors
-        for tensor in predictor.tensors().values()
-    )
-    colours = "colour and grey" if len(codec.coder_.predictors) == 3 else "grey"
+    coder = codec.coder_
+    loss = "lossless" if coder.lossless else "lossy"
+    how = "Without loss" if coder.lossless else "With loss, one model for all qualities"
     return f"""---
 library_name: isthmus
-tags: [image-compression, lossless]
+tags: [image-compression, {loss}]
 ---
 # Image codec
 
-Without loss, for {colours} images; fitted on {counted(codec.n_images_, "image")}. {weights:,}
-whole numbers. {_worth(codec)}
+{how}, for {colours_of(codec)} images; fitted on {counted(codec.n_images_, "image")}.
+{coder.numbers:,} numbers. {worth(codec)}
 
 ## Use
 
@@ -51,10 +50,25 @@ Keep this folder: without it, nothing that it compressed can be read.
 """
 
 
-def _worth(codec: ImageCodec) -> str:
+def colours_of(codec: ImageCodec) -> str:
+    """What a codec was fitted for."""
+    coder = codec.coder_
+    if isinstance(coder, LossyCoder):
+        return "colour" if coder.transform.colours == 3 else "grey"
+    return "colour and grey" if len(coder.predictors) == 3 else "grey"
+
+
+def worth(codec: ImageCodec) -> str:
+    """What images that were held out take."""
     if not codec.validation_:
         return "No images were held out."
     before, after = codec.validation_["before"], codec.validation_["after"]
+    if isinstance(codec.coder_, LossyCoder):
+        points = "; ".join(f"{bits:.2f} bits per value at {psnr:.1f} dB" for bits, psnr in after)
+        if codec.kept_ == "start":
+            return f"Training made it no better than it began. On images held out: {points}."
+        fewer = -bjontegaard(before, after) if len(after) > 1 else 1 - after[0][0] / before[0][0]
+        return f"On images held out: {points}; {fewer:.1%} fewer bits than before training."
     if codec.kept_ == "start":
         return f"Training made it no better than it began, {before:.3f} bits per value."
     return f"On images held out, {after:.3f} bits per value; {before:.3f} before training."

@@ -1,10 +1,12 @@
-"""Images to few bytes and back, to the bit, by a model of what a pixel is likely to be."""
+"""Images to few bytes and back, to the bit or nearly, by a model of what is likely in them."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from sklearn.base import BaseEstimator
 
 from isthmus.codecs import models
@@ -12,8 +14,9 @@ from isthmus.codecs.gathering import as_pictures, pixels_of
 from isthmus.codecs.pictures import read_picture
 from isthmus.coding.coder import Coder
 from isthmus.coding.container import Picture, Stored, pack, store, unpack
+from isthmus.coding.fixed import QUALITIES
+from isthmus.coding.lossy import LossyCoder
 from isthmus.core.errors import (
-    AbilityError,
     CompressedError,
     DataError,
     NotFittedError,
@@ -28,16 +31,26 @@ SPEEDS = ("best", "fast")
 
 
 class ImageCodec(BaseEstimator):  # type: ignore[misc]
-    """Compresses images without loss, with a model of your own images or the bundled one.
+    """Compresses images, with a model of your own images or the bundled one.
 
-    Every pixel is coded by what a small network expects of it, given the pixels around it that are
-    already decoded. The networks compute in whole numbers, so that any machine decodes the same
-    bits. Without ``fit``, it takes the model that comes with the library, for photographs.
+    Without loss, every pixel is coded by what a small network expects of it, given the pixels
+    around it that are already decoded. Without ``fit``, it takes the model that comes with the
+    library, for photographs.
+
+    With loss, blocks of pixels are transformed, by their principal components at first and then by
+    what training adds to them, and rounded. What is coded are these numbers. Such a codec must be
+    fitted.
+
+    The networks compute in whole numbers, so that any machine decodes the same.
 
     Parameters
     ----------
     lossless : bool
-        True: every pixel comes back as it was.
+        True: every pixel comes back as it was. False: only nearly, in far fewer bytes.
+    quality : int
+        With loss, from 1 (fewest bytes) to 8 (nearest to the image). One model serves all.
+    qualities : tuple of int
+        With loss, the lowest and the highest quality to fit for.
     speed : {"best", "fast"}
         The fewest bytes, or several times the speed for a few per cent more.
     epochs : int, optional
@@ -93,6 +106,8 @@ class ImageCodec(BaseEstimator):  # type: ignore[misc]
         self,
         *,
         lossless: bool = True,
+        quality: int = 5,
+        qualities: tuple[int, int] = (1, 8),
         speed: str = "best",
         epochs: int | None = None,
         max_time: float | str | None = None,
@@ -104,6 +119,8 @@ class ImageCodec(BaseEstimator):  # type: ignore[misc]
         verbose: bool = False,
     ) -> None:
         self.lossless = lossless
+        self.quality = quality
+        self.qualities = qualities
         self.speed = speed
         self.epochs = epochs
         self.max_time = max_time
@@ -136,10 +153,15 @@ class ImageCodec(BaseEstimator):  # type: ignore[misc]
         KeyboardInterrupt
             If it was interrupted; ``resume`` says where its state is.
         """
-        from isthmus.codecs.fitting import fit
-
         self._check()
-        fit(self, as_pictures(X))
+        if self.lossless:
+            from isthmus.codecs.fitting import fit
+
+            fit(self, as_pictures(X))
+        else:
+            from isthmus.codecs.lossy_fitting import fit_lossy
+
+            fit_lossy(self, as_pictures(X))
         return self
 
     def compress(self, x: Any) -> bytes:
@@ -202,26 +224,39 @@ class ImageCodec(BaseEstimator):  # type: ignore[misc]
         """The pixels of a file that was stored as it is."""
         return read_bytes_as_image(stored.content)
 
-    def coder(self) -> Coder:
+    def coder(self) -> Coder | LossyCoder:
         """What writes, by the fitted model or the bundled one."""
         self._check()
         if hasattr(self, "coder_"):
-            found: Coder = self.coder_
-            return found
+            found: Coder | LossyCoder = self.coder_
+            return found.at(self._quality(found)) if isinstance(found, LossyCoder) else found
+        if not self.lossless:
+            raise NotFittedError(
+                "there is no bundled model with loss: call fit with images of your own first."
+            )
         return models.bundled(self.speed)
 
-    def coder_for(self, identity: bytes) -> Coder:
+    def _quality(self, coder: LossyCoder) -> int:
+        low, high = coder.qualities
+        if not low <= self.quality <= high:
+            raise SpecError(
+                f"this model was fitted for qualities {low} to {high}, got {self.quality}."
+            )
+        return self.quality
+
+    def coder_for(self, identity: bytes) -> Coder | LossyCoder:
         """What can read bytes that were written with a model, by the first bytes of its identity.
 
         Raises
         ------
         OtherModelError
         """
-        own: list[Coder] = [self.coder_] if hasattr(self, "coder_") else []
-        for coder in own or [models.bundled(speed) for speed in SPEEDS]:
+        own: list[Coder | LossyCoder] = [self.coder_] if hasattr(self, "coder_") else []
+        plain = [models.bundled(speed) for speed in SPEEDS]
+        for coder in own or plain:
             if coder.identity.startswith(identity):
                 return coder
-        if own and any(models.bundled(s).identity.startswith(identity) for s in SPEEDS):
+        if own and any(coder.identity.startswith(identity) for coder in plain):
             raise OtherModelError("it was written with the bundled model, not with this one")
         this = f"this is {own[0].identity.hex()[:8]}..." if own else "not with the bundled one"
         raise OtherModelError(
@@ -262,12 +297,25 @@ class ImageCodec(BaseEstimator):  # type: ignore[misc]
         return compare(self, as_pictures(X))
 
     def _check(self) -> None:
-        if self.lossless is not True:
-            raise AbilityError("images are compressed without loss only: pass lossless=True.")
+        if not isinstance(self.lossless, (bool, np.bool_)):
+            raise SpecError(f"lossless must be True or False, got {self.lossless!r}.")
+        if not _possible(self.quality, self.qualities):
+            raise SpecError(
+                f"quality must be a whole number from 1 to {QUALITIES}, and qualities two of them, "
+                f"the lower first; got {self.quality!r} and {self.qualities!r}."
+            )
         if self.speed not in SPEEDS:
             raise SpecError(f"speed must be 'best' or 'fast', got {self.speed!r}.")
         if self.init not in ("auto", "bundled", None):
             raise SpecError(f"init must be 'auto', 'bundled' or None, got {self.init!r}.")
 
     def __sklearn_is_fitted__(self) -> bool:
-        return True
+        return self.lossless or hasattr(self, "coder_")
+
+
+def _possible(quality: Any, qualities: Any) -> bool:
+    if not isinstance(qualities, Sequence) or isinstance(qualities, str) or len(qualities) != 2:
+        return False
+    asked = [quality, *qualities]
+    whole = all(isinstance(n, int | np.integer) and not isinstance(n, bool) for n in asked)
+    return whole and all(1 <= n <= QUALITIES for n in asked) and asked[1] <= asked[2]

@@ -12,7 +12,9 @@ import torch
 from isthmus.baselines.comparison import Comparison, Row
 from isthmus.baselines.image_files import opened, plain_formats
 from isthmus.baselines.measures import mean_and_error
+from isthmus.codecs.lossy_judging import compare_lossy
 from isthmus.coding.container import Picture, pack, unpack
+from isthmus.coding.lossy import LossyCoder
 from isthmus.core.errors import CompressedError
 from isthmus.data.contracts import Array
 from isthmus.training.surroundings import single_products
@@ -31,6 +33,8 @@ def compare(codec: ImageCodec, images: Sequence[Array]) -> Comparison:
     Nothing is stored as it is here: what the model makes of an image is what counts.
     """
     coder = codec.coder()
+    if isinstance(coder, LossyCoder):
+        return compare_lossy(coder, images)
     with single_products():
         ways: dict[str, tuple[Callable[[Array], bytes | None], Callable[[bytes], Array]]] = {
             OURS: (

@@ -15,10 +15,14 @@ from safetensors.numpy import load as load_arrays
 
 import isthmus
 from isthmus.coding.coder import Coder
+from isthmus.coding.fixed import QUALITIES, FixedNetwork, under
 from isthmus.coding.integers import IntegerNetwork
+from isthmus.coding.latents import DEPTH, Groups, LatentCoder
+from isthmus.coding.lossy import LossyCoder
 from isthmus.coding.neighbourhood import FARTHEST, MOST_SLOPE, Neighbourhood
 from isthmus.coding.planes import WEIGHTS, Predictor
 from isthmus.coding.seen import possible_weights
+from isthmus.coding.transform import Transform
 from isthmus.core.errors import ModelFileError, TamperedError
 from isthmus.core.strict_json import strict
 from isthmus.data.contracts import Array
@@ -28,6 +32,7 @@ if TYPE_CHECKING:
 
 MOST_NEIGHBOURS = 400
 MOST_COMPONENTS = 8
+MOST_PATCH, MOST_GROUPS = 64, 64
 NOT_SAVED = ("resume", "verbose")
 
 
@@ -117,15 +122,70 @@ def _neighbourhood(told: Mapping[str, Any]) -> Neighbourhood:
     return hood
 
 
-def plain(coder: Coder) -> tuple[list[dict[str, Any]], dict[str, Array]]:
-    """A coder as plain data, for ``coder_of``."""
+def plain(coder: Coder | LossyCoder) -> tuple[dict[str, Any], dict[str, Array]]:
+    """A coder as plain data, for ``coder_of`` or ``lossy_coder_of``."""
+    if isinstance(coder, LossyCoder):
+        groups = coder.latents.groups
+        told = {
+            "patch": coder.transform.patch,
+            "colours": coder.transform.colours,
+            "groups": list(groups.sizes),
+            "places": groups.places,
+            "seen": groups.seen,
+            "qualities": list(coder.qualities),
+        }
+        return {"transform": told}, coder.tensors()
     hoods = [asdict(predictor.neighbourhood) for predictor in coder.predictors]
     tensors = {
         f"{number}/{name}": tensor
         for number, predictor in enumerate(coder.predictors)
         for name, tensor in predictor.tensors().items()
     }
-    return hoods, tensors
+    return {"neighbourhoods": hoods}, tensors
+
+
+def lossy_coder_of(told: Mapping[str, Any], tensors: Mapping[str, Array]) -> LossyCoder:
+    """A coder with loss from plain data.
+
+    Raises
+    ------
+    ModelFileError
+        If they are not those of a coder, or its sums could leave the range where floats are exact.
+    """
+    numbers = [told["patch"], told["colours"], told["seen"], *told["groups"], *told["qualities"]]
+    low, high = told["qualities"]
+    possible = (
+        all(isinstance(n, int) and not isinstance(n, bool) and n > 0 for n in numbers)
+        and isinstance(told["places"], bool)
+        and told["patch"] <= MOST_PATCH
+        and told["colours"] in (1, 3)
+        and 0 < len(told["groups"]) <= MOST_GROUPS
+        and sum(told["groups"]) <= told["patch"] ** 2 * told["colours"]
+        and low <= high <= QUALITIES
+    )
+    if not possible:
+        raise ModelFileError("the groups of a codec's channels are none that there can be.")
+    parts = under("transform/", tensors)
+    transform = Transform.from_tensors(told["patch"], told["colours"], told["seen"], parts)
+    groups = Groups(tuple(told["groups"]), told["places"], told["seen"])
+    own = under("latents/", tensors)
+    networks = [FixedNetwork.from_tensors(under(f"{i}/", own)) for i in range(len(groups.sizes))]
+    depths = own.get("depths", np.zeros(0, np.uint8))
+    fits = [
+        net.n_inputs == groups.n_inputs(i)
+        and net.n_outputs % (3 * groups.sizes[i]) == 0
+        and net.n_outputs // (3 * groups.sizes[i]) <= MOST_COMPONENTS
+        for i, net in enumerate(networks)
+    ]
+    if (
+        not all(fits)
+        or transform.channels != groups.channels
+        or depths.shape != (QUALITIES, len(networks))
+        or not 1 <= depths.min() <= depths.max() <= DEPTH
+    ):
+        raise ModelFileError("a network of the codec does not fit what it is to be shown.")
+    latents = LatentCoder(groups, networks, depths.astype(np.uint8))
+    return LossyCoder(transform, latents, high, (low, high))
 
 
 def save(codec: ImageCodec, path: Path) -> str:
@@ -136,7 +196,7 @@ def save(codec: ImageCodec, path: Path) -> str:
     from isthmus.training.directory import save_directory
 
     check_replaced(path, codec.coder_.identity)
-    hoods, tensors = plain(codec.coder_)
+    shape, tensors = plain(codec.coder_)
     parameters = {n: v for n, v in codec.get_params().items() if n not in NOT_SAVED}
     seed = parameters["random_state"]
     config = {
@@ -147,7 +207,7 @@ def save(codec: ImageCodec, path: Path) -> str:
                 **parameters,
                 "random_state": seed if isinstance(seed, int | None) else None,
             },
-            "neighbourhoods": hoods,
+            **shape,
             "identity": codec.coder_.identity.hex(),
             "fitted": {
                 "n_images": codec.n_images_,
@@ -200,8 +260,13 @@ def restored(config: Mapping[str, Any], tensors: Mapping[str, Any]) -> ImageCode
     told = config["codec"]
     known = ImageCodec().get_params().keys() - {*NOT_SAVED}
     codec = ImageCodec(**{n: v for n, v in told["parameters"].items() if n in known})
+    low, high = codec.qualities
+    codec.qualities = (low, high)
     arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
-    codec.coder_ = coder_of(told["neighbourhoods"], arrays)
+    if "transform" in told:
+        codec.coder_ = lossy_coder_of(told["transform"], arrays)
+    else:
+        codec.coder_ = coder_of(told["neighbourhoods"], arrays)
     if codec.coder_.identity.hex() != told["identity"]:
         raise TamperedError("the networks of the codec are not those that it names.")
     fitted = told["fitted"]

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from isthmus.coding.planes import Predictor, decode, encode
+from isthmus.coding.tiles import chunks
 from isthmus.core.errors import CompressedError
 
 Array = npt.NDArray[Any]
@@ -31,6 +32,9 @@ class Coder:
         the others it serves each colour.
     """
 
+    lossless = True
+    chunks = staticmethod(chunks)
+
     def __init__(self, predictors: Sequence[Predictor]) -> None:
         self.predictors = list(predictors)
 
@@ -46,6 +50,15 @@ class Coder:
                 digest.update(f"{name}{little.dtype.str}{little.shape}".encode())
                 digest.update(little.tobytes())
         return digest.digest()
+
+    @property
+    def numbers(self) -> int:
+        """Whole numbers that it is made of."""
+        return sum(t.size for predictor in self.predictors for t in predictor.tensors().values())
+
+    def coded(self, images: Array, depth: int) -> tuple[bytes, Array]:
+        """Images as bytes, and as they will come back."""
+        return self.encode(images, depth), images
 
     def encode(self, images: Array, depth: int) -> bytes:
         """Images of shape (count, height, width, channels) as bytes."""

@@ -6,22 +6,22 @@ possible. Small pictures have short checksums: every byte of them counts.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from isthmus.coding.checks import Reader, crc8, long_check, number, short_check
-from isthmus.coding.coder import Coder
-from isthmus.coding.tiles import Tile, chunks
+from isthmus.coding.tiles import Tile, chunks, wholes
 from isthmus.core.errors import CompressedError, NewerError, OtherModelError
 
 Array = npt.NDArray[Any]
+Cut = Callable[[int, int, int], Iterator[list[Tile]]]
 
 MAGIC, VERSION = 0x9B, 0
-PICTURE, STORED, ARCHIVE = 0, 1, 2
+PICTURE, STORED, ARCHIVE, LOSSY = 0, 1, 2, 3
 LAYOUTS = (1, 2, 3, 4)
 """Channels: grey, grey and alpha, colour, colour and alpha."""
 DEEP, NOTED = 0x04, 0x08
@@ -33,6 +33,28 @@ VALUES_A_BYTE = 1 << 16
 """Values that a byte can stand for at most: so a few bytes never ask for minutes of work."""
 LARGEST_OVERHEAD = 16
 """Bytes that a stored file can be larger than the file itself."""
+
+
+class PictureCoder(Protocol):
+    """What makes bytes of pixels, and pixels of bytes."""
+
+    @property
+    def lossless(self) -> bool:
+        """Whether pixels come back as they were."""
+
+    @property
+    def identity(self) -> bytes:
+        """A SHA-256 of all that decides what is read."""
+
+    @property
+    def chunks(self) -> Cut:
+        """How images of one size are cut."""
+
+    def coded(self, images: Array, depth: int) -> tuple[bytes, Array]:
+        """Images of shape (count, height, width, channels) as bytes, and as they will come back."""
+
+    def decode(self, data: bytes, shape: tuple[int, int, int, int], depth: int) -> Array:
+        """Images as they were said to come back."""
 
 
 @dataclass(frozen=True)
@@ -95,8 +117,9 @@ def values_of(shape: tuple[int, int, int]) -> int:
     return shape[0] * shape[1] * shape[2]
 
 
-def pack(picture: Picture, coder: Coder) -> bytes:
-    """A picture as bytes, checked by decoding them.
+def pack(picture: Picture, coder: PictureCoder) -> bytes:
+    """A picture as bytes, checked by decoding them: to the pixels that it had, or to those that a
+    coder with loss made of them.
 
     Raises
     ------
@@ -106,8 +129,13 @@ def pack(picture: Picture, coder: Coder) -> bytes:
     pixels = picture.pixels if picture.pixels.ndim == 3 else picture.pixels[..., np.newaxis]
     height, width, channels = pixels.shape
     depth = depth_of(pixels)
-    cut = chunks(1, height, width)
-    payloads = [coder.encode(_cut(pixels[np.newaxis], tiles), depth) for tiles in cut]
+    kept = pixels if coder.lossless else np.empty_like(pixels)
+    payloads = []
+    for tiles in coder.chunks(1, height, width):
+        payload, shown = coder.coded(_cut(pixels[np.newaxis], tiles), depth)
+        payloads.append(payload)
+        if not coder.lossless:
+            _paste(kept[np.newaxis], tiles, shown)
     least = -(-values_of(pixels.shape) // VALUES_A_BYTE) if pixels.size >= LONG_FROM else 0
     payloads[-1] += bytes(max(0, least - sum(map(len, payloads))))
     head = Head(
@@ -124,10 +152,10 @@ def pack(picture: Picture, coder: Coder) -> bytes:
         parts += [picture.notes, long_check(picture.notes)]
     for payload in payloads:
         parts += [payload, check(payload)]
-    parts.append(check(content(pixels)))
+    parts.append(check(content(kept)))
     data = b"".join(parts)
     again = unpack(data, lambda _: coder)
-    if not isinstance(again, Picture) or not same(again, replace(picture, pixels=pixels)):
+    if not isinstance(again, Picture) or not same(again, replace(picture, pixels=kept)):
         raise CompressedError("what was written could not be read back; nothing is kept of it")
     return data
 
@@ -155,9 +183,14 @@ def _cut(images: Array, tiles: Sequence[Tile]) -> Array:
     return np.stack([images[tile.place] for tile in tiles])
 
 
-def _write_head(head: Head, coder: Coder) -> bytes:
+def _paste(images: Array, tiles: Sequence[Tile], parts: Array) -> None:
+    for tile, part in zip(tiles, parts, strict=True):
+        images[tile.place] = part
+
+
+def _write_head(head: Head, coder: PictureCoder) -> bytes:
     flags = LAYOUTS.index(head.shape[2]) | DEEP * head.deep | NOTED * (head.notes > 0)
-    parts = [start_of(PICTURE), bytes([flags | head.form << 4])]
+    parts = [start_of(PICTURE if coder.lossless else LOSSY), bytes([flags | head.form << 4])]
     parts += [number(head.shape[0]), number(head.shape[1])]
     if head.deep:
         parts.append(bytes([head.depth]))
@@ -181,7 +214,7 @@ def store(data: bytes) -> bytes:
 
 
 def kind_of(data: bytes) -> int:
-    """What a file holds: ``PICTURE``, ``STORED`` or ``ARCHIVE``.
+    """What a file holds: ``PICTURE``, ``STORED``, ``ARCHIVE``, or ``LOSSY``, a picture with loss.
 
     Raises
     ------
@@ -193,13 +226,10 @@ def kind_of(data: bytes) -> int:
         raise NewerError(
             "it was written by a newer version, or is damaged. Update: pip install -U isthmus"
         )
-    kind = data[1] & 3
-    if kind > ARCHIVE:
-        raise CompressedError("it holds nothing that this version knows, or is damaged")
-    return kind
+    return data[1] & 3
 
 
-def unpack(data: bytes, find: Callable[[bytes], Coder]) -> Picture | Stored:
+def unpack(data: bytes, find: Callable[[bytes], PictureCoder]) -> Picture | Stored:
     """What ``pack`` or ``store`` wrote.
 
     Parameters
@@ -219,9 +249,9 @@ def unpack(data: bytes, find: Callable[[bytes], Coder]) -> Picture | Stored:
     reader.take(2)
     if kind == STORED:
         return _read_stored(reader)
-    if kind != PICTURE:
+    if kind == ARCHIVE:
         raise CompressedError("it is an archive of several images, not one image")
-    head, identity = _read_head(reader)
+    head, identity = _read_head(reader, wholes if kind == LOSSY else chunks)
     notes = b""
     if head.notes:
         notes = reader.take(head.notes)
@@ -237,7 +267,10 @@ def unpack(data: bytes, find: Callable[[bytes], Coder]) -> Picture | Stored:
     expected = reader.take(size)
     if reader.left:
         raise CompressedError(f"{reader.left:,} bytes follow its end")
-    pixels = _decoded(head, payloads, find(identity))
+    coder = find(identity)
+    if coder.lossless != (kind == PICTURE):
+        raise OtherModelError("it was written with a model of another kind, or is damaged")
+    pixels = _decoded(head, payloads, coder)
     if check(content(pixels)) != expected:
         raise OtherModelError(
             "its pixels are not those that were written: it needs another model, or is damaged"
@@ -245,13 +278,12 @@ def unpack(data: bytes, find: Callable[[bytes], Coder]) -> Picture | Stored:
     return Picture(pixels[..., 0] if head.shape[2] == 1 else pixels, head.form, notes)
 
 
-def _decoded(head: Head, payloads: Sequence[bytes], coder: Coder) -> Array:
+def _decoded(head: Head, payloads: Sequence[bytes], coder: PictureCoder) -> Array:
     height, width, channels = head.shape
     pixels = np.empty((1, *head.shape), np.uint16 if head.deep else np.uint8)
-    for tiles, payload in zip(chunks(1, height, width), payloads, strict=True):
+    for tiles, payload in zip(coder.chunks(1, height, width), payloads, strict=True):
         shape = (len(tiles), tiles[0].rows, tiles[0].columns, channels)
-        for tile, values in zip(tiles, coder.decode(payload, shape, head.depth), strict=True):
-            pixels[tile.place] = values
+        _paste(pixels, tiles, coder.decode(payload, shape, head.depth))
     found: Array = pixels[0]
     return found
 
@@ -269,7 +301,7 @@ def _read_stored(reader: Reader) -> Stored:
     return Stored(content)
 
 
-def _read_head(reader: Reader) -> tuple[Head, bytes]:
+def _read_head(reader: Reader, cut: Cut) -> tuple[Head, bytes]:
     flags = reader.byte()
     shape = (reader.number(), reader.number(), LAYOUTS[flags & 3])
     values = values_of(shape)
@@ -286,7 +318,7 @@ def _read_head(reader: Reader) -> tuple[Head, bytes]:
         raise CompressedError(
             f"it says that it has {values:,} values, in {reader.left:,} bytes: it is damaged"
         )
-    lengths = tuple(reader.number() for _ in chunks(1, *shape[:2]))
+    lengths = tuple(reader.number() for _ in cut(1, *shape[:2]))
     head = Head(shape, depth, deep, flags >> 4, notes, lengths)
     identity = reader.take(4 if head.long else 1)
     whole = reader.so_far()

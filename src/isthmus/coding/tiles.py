@@ -50,6 +50,15 @@ def chunks(count: int, height: int, width: int) -> Iterator[list[Tile]]:
         yield from _cut(image, height, width)
 
 
+def wholes(count: int, height: int, width: int) -> Iterator[list[Tile]]:
+    """As ``chunks``, but larger images stay whole: what has a border loses something there."""
+    if height * width <= WHOLE and max(height, width) <= COLUMNS:
+        yield from chunks(count, height, width)
+        return
+    for image in range(count):
+        yield [Tile(image, 0, 0, height, width)]
+
+
 def _cut(image: int, height: int, width: int) -> Iterator[list[Tile]]:
     """One larger image: tiles of each size together."""
     rows, columns = min(height, ROWS), -(-width // -(-width // COLUMNS))

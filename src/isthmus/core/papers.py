@@ -397,6 +397,20 @@ PAPERS: dict[str, Paper] = {
         "How to set AdamW's weight decay as you scale model and dataset size",
         2024,
     ),
+    "https://arxiv.org/abs/1809.02736": Paper(
+        "Minnen, David and Ballé, Johannes and Toderici, George",
+        "Joint Autoregressive and Hierarchical Priors for Learned Image Compression",
+        2018,
+        "Advances in Neural Information Processing Systems",
+        "inproceedings",
+    ),
+    "https://arxiv.org/abs/2007.08739": Paper(
+        "Minnen, David and Singh, Saurabh",
+        "Channel-wise Autoregressive Entropy Models for Learned Image Compression",
+        2020,
+        "IEEE International Conference on Image Processing",
+        "inproceedings",
+    ),
     "https://arxiv.org/abs/1701.05517": Paper(
         "Salimans, Tim and Karpathy, Andrej and Chen, Xi and Kingma, Diederik P.",
         "PixelCNN++: Improving the PixelCNN with Discretized Logistic Mixture Likelihood and Other "

@@ -75,6 +75,13 @@ MENDER = {
     "https://kellerjordan.github.io/posts/muon/": ["optimizer"],
 }
 """The papers of what mends images, and what each is for."""
+LOSSY = {
+    "https://arxiv.org/abs/1701.05517": ["mixture of logistics"],
+    "https://arxiv.org/abs/1809.02736": ["numbers that are expected from those before"],
+    "https://arxiv.org/abs/2007.08739": ["groups of channels"],
+    "https://arxiv.org/abs/2201.01741": ["range coding"],
+}
+"""Those of a codec with loss."""
 
 
 def references(config: Mapping[str, Any]) -> dict[str, list[str]]:
@@ -84,7 +91,8 @@ def references(config: Mapping[str, Any]) -> dict[str, list[str]]:
     from isthmus.core.recipe import Recipe
 
     if "codec" in config:
-        return {link: list(uses) for link, uses in CODEC.items()}
+        owed_to = LOSSY if "transform" in config["codec"] else CODEC
+        return {link: list(uses) for link, uses in owed_to.items()}
     if "imputer" in config:
         return {link: list(uses) for link, uses in IMPUTER.items()}
     if "mender" in config:

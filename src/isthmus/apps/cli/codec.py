@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from isthmus.codecs.images import ImageCodec
 
 TAKEN = {
-    "data", "out", "job", "lossless", "speed", "epochs", "max_time", "learning_rate", "validation",
-    "seed", "resume", "quiet", "as_json",
+    "data", "out", "job", "lossless", "quality", "speed", "epochs", "max_time", "learning_rate",
+    "validation", "seed", "resume", "quiet", "as_json",
 }  # fmt: skip
 """The options of ``fit`` that a codec takes."""
 
@@ -32,7 +32,7 @@ def codec_at(path: Path) -> ImageCodec:
         return found
     raise AbilityError(
         f"'{path}' has no integer networks, so it cannot compress exactly. Fit a model that has "
-        "with: isthmus fit DATA --for compress --lossless"
+        "with: isthmus fit DATA --for compress --lossless, or with loss: --quality 1..8"
     )
 
 
@@ -40,6 +40,8 @@ def fit_codec(
     data: Path,
     out: Path,
     *,
+    lossless: bool,
+    qualities: tuple[int, int] | None,
     speed: str,
     epochs: int | None,
     max_time: str | None,
@@ -57,7 +59,12 @@ def fit_codec(
     from isthmus.codecs.models import check_replaced
 
     check_replaced(out)
+    wanted: dict[str, Any] = {}
+    if qualities is not None:
+        wanted = {"qualities": qualities, "quality": (qualities[0] + qualities[1] + 1) // 2}
     codec = ImageCodec(
+        lossless=lossless,
+        **wanted,
         speed=speed,
         epochs=epochs,
         max_time=max_time,
@@ -87,6 +94,10 @@ def fit_codec(
 
 def _came(codec: ImageCodec) -> str:
     held = codec.validation_
+    if held and not codec.lossless:
+        from isthmus.codecs.card import worth
+
+        return f"a codec. {worth(codec)} Compare it with JPEG, WebP and AVIF: isthmus evaluate."
     if not held:
         return "a codec. No images were held out: see what it is worth with isthmus evaluate."
     if codec.kept_ == "start":
@@ -123,31 +134,36 @@ def judge_codec(
     give({**result, **found.to_json()}, str(found), as_json)
 
 
+def _seen(codec: ImageCodec) -> str:
+    if codec.lossless:
+        return f"{counted(codec.coder_.predictors[0].neighbourhood.own, 'pixel')} around each"
+    coder = codec.coder_
+    patch, (low, high) = coder.transform.patch, coder.qualities
+    numbers = counted(coder.transform.channels, "number")
+    return f"blocks of {patch} x {patch} pixels, {numbers} of each; qualities {low} to {high}"
+
+
 def describe_codec(model: Path, config: dict[str, Any], as_json: bool) -> None:
     """What ``info`` says of a codec."""
+    from isthmus.codecs.card import colours_of
+
     codec, told = codec_at(model), config["codec"]
-    numbers = sum(
-        tensor.size
-        for predictor in codec.coder_.predictors
-        for tensor in predictor.tensors().values()
-    )
-    hood = codec.coder_.predictors[0].neighbourhood
     fitted = told["fitted"]
     result = {
         "model": str(model),
         "identity": config["identity"],
         "library": config["library"],
         "kind": "codec",
-        "parameters": numbers,
+        "parameters": codec.coder_.numbers,
         "parameters_of_fit": told["parameters"],
         "networks": told["identity"],
         **{name: fitted[name] for name in ("n_images", "kept", "validation")},
     }
-    colours = "colour and grey" if len(codec.coder_.predictors) == 3 else "grey"
+    kind = "without loss" if codec.lossless else "with loss"
     pairs = {
-        "codec": f"images, {colours}, without loss",
-        "sees": f"{counted(hood.own, 'pixel')} around each",
-        "numbers": f"{numbers:,}, whole",
+        "codec": f"images, {colours_of(codec)}, {kind}",
+        "sees": _seen(codec),
+        "numbers": f"{codec.coder_.numbers:,}",
         "fitted on": counted(codec.n_images_, "image"),
         "outcome": _came(codec).removeprefix("a codec. "),
         "networks": told["identity"],

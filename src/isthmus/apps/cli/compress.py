@@ -64,10 +64,22 @@ def compress(
             show_default=False,
         ),
     ] = None,
+    quality: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=8,
+            metavar="N",
+            help="Of a model with loss: 1 (fewest bytes) to 8. [default: in the middle]",
+            show_default=False,
+        ),
+    ] = None,
     overwrite: Overwrite = False,
     as_json: options.Json = False,
 ) -> None:
-    """Compress pictures without loss: isthmus decompress gives every pixel back, on any machine.
+    """Compress pictures: isthmus decompress gives every pixel back, on any machine.
+
+    A model that was fitted with --quality keeps them only nearly as they were, in far fewer bytes.
 
     Each is decoded again before it is written. A file that the model would make larger is stored as
     it is, so a JPEG stays a JPEG. Colour profiles and EXIF are kept.
@@ -81,7 +93,17 @@ def compress(
                 "a saved model has its own. Leave it out.", param_hint="--speed"
             )
         codec = codec_at(model)
+        if quality is not None:
+            _check_lossy(codec)
+            codec.set_params(quality=quality)
+            codec.coder()
     else:
+        if quality is not None:
+            raise typer.BadParameter(
+                "it goes with a model with loss. Fit one: isthmus fit DATA --for compress "
+                "--quality 1..8",
+                param_hint="--quality",
+            )
         codec, rest = ImageCodec(speed=speed or "best"), files
         codec.coder()
     paths = list(_pictures(rest))
@@ -101,6 +123,13 @@ def compress(
     for path, target in _watched(list(zip(paths, targets, strict=True)), "compressing"):
         told.append(_compress_one(codec, path, target))
     _tell(told, out, as_json)
+
+
+def _check_lossy(codec: ImageCodec) -> None:
+    if codec.lossless:
+        raise typer.BadParameter(
+            "this model is one without loss. Leave it out.", param_hint="--quality"
+        )
 
 
 def _compress_one(codec: ImageCodec, path: Path, target: Path) -> dict[str, Any]:
@@ -214,7 +243,7 @@ def _opened(codec: ImageCodec, path: Path) -> Opened:
     from isthmus.codecs.archive import Archive
     from isthmus.codecs.files import read_bytes
     from isthmus.codecs.pictures import ARRAY, ENDINGS
-    from isthmus.coding.container import ARCHIVE, PICTURE, kind_of
+    from isthmus.coding.container import ARCHIVE, LOSSY, PICTURE, kind_of
 
     with _naming(path):
         data = read_bytes(path)
@@ -226,7 +255,7 @@ def _opened(codec: ImageCodec, path: Path) -> Opened:
             _check_held(names)
             return Opened(path, names, lambda: map(archive.entry, range(n)))
         name = path.name.removesuffix(ENDING)
-        if kind == PICTURE and not Path(name).suffix:
+        if kind in (PICTURE, LOSSY) and not Path(name).suffix:
             name += ENDINGS[ARRAY]
         return Opened(path, [name], lambda: iter([codec.unpacked(path.read_bytes())]))
 

@@ -21,6 +21,7 @@ from isthmus.core.wording import counted
 if TYPE_CHECKING:
     from isthmus.tasks.autoencoder import Autoencoder
 
+MOST_QUALITY = 8
 JOBS = ("reduce", "detect", "compress", "denoise", "restore")
 LATER = ("generate", "cluster", "classify", "map")
 PART = "PART"
@@ -140,6 +141,17 @@ def fit(
             show_default=False,
         ),
     ] = None,
+    quality: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RANGE",
+            help=(
+                "With --for compress: with loss, one model for these qualities of 1 (fewest bytes) "
+                "to 8, like 1..8."
+            ),
+            show_default=False,
+        ),
+    ] = None,
     speed: Annotated[
         str | None,
         typer.Option(
@@ -242,11 +254,12 @@ def fit(
         )  # fmt: skip
         return
     if job == "compress":
-        _check_lossless(lossless)
+        qualities = _qualities(lossless, quality)
         options.check_no_more(ctx, job, codecs.TAKEN)
         check_partial(partial, resume)
         codecs.fit_codec(
-            data, out, speed=speed or "best", epochs=epochs, max_time=max_time,
+            data, out, lossless=qualities is None, qualities=qualities, speed=speed or "best",
+            epochs=epochs, max_time=max_time,
             learning_rate=learning_rate, validation=validation, seed=seed, quiet=quiet,
             as_json=as_json, partial=partial, resume=resume, words=words,
         )  # fmt: skip
@@ -271,7 +284,7 @@ def fit(
         return
     _only_for("denoise", clean=clean, damage=damage)
     _only_for("detect", false_alarms=false_alarms, contamination=contamination, groups=groups)
-    _only_for("compress", lossless=lossless, speed=speed)
+    _only_for("compress", lossless=lossless, quality=quality, speed=speed)
     check_partial(partial, resume)
     with kept_in(partial, words):
         from isthmus.apps.cli.rows import read_rows, say_read
@@ -324,11 +337,26 @@ def _only_for(job: str, **values: str | bool | Path | None) -> None:
             raise typer.BadParameter(f"it goes with --for {job}.", param_hint=option)
 
 
-def _check_lossless(lossless: bool | None) -> None:
-    if not lossless:
+def _qualities(lossless: bool | None, quality: str | None) -> tuple[int, int] | None:
+    """The lowest and highest quality that were asked for; None without loss."""
+    if bool(lossless) == (quality is not None):
         raise typer.BadParameter(
-            "images are compressed without loss: add --lossless.", param_hint="--for compress"
+            "say how images are compressed: --lossless, or --quality 1..8 with loss.",
+            param_hint="--for compress",
         )
+    if quality is None:
+        return None
+    low, _, high = quality.partition("..")
+    try:
+        found = int(low), int(high or low)
+    except ValueError:
+        found = 0, 0
+    if not 1 <= found[0] <= found[1] <= MOST_QUALITY:
+        raise typer.BadParameter(
+            f"it is a range of whole numbers from 1 to {MOST_QUALITY}, like 1..8; got '{quality}'.",
+            param_hint="--quality",
+        )
+    return found
 
 
 def _check_job(job: str) -> None:

@@ -24,8 +24,8 @@ def evaluate(
     as_json: options.Json = False,
 ) -> None:
     """Compare MODEL with the plain method on DATA: with PCA, a detector with neighbours,
-    components and a forest, a codec with PNG and WebP, what mends images with filters, what fills
-    gaps with neighbours and regressions.
+    components and a forest, a codec with PNG and WebP (with loss: JPEG, WebP and AVIF), what mends
+    images with filters, what fills gaps with neighbours and regressions.
 
     DATA should be rows that were not in the fit. What mends images takes damaged ones with
     --clean, or clean ones, which are damaged as at the fit.
