@@ -198,7 +198,8 @@ def test_what_damage_did_not_reach_is_still_read(whole: bytes, path: Path) -> No
     archive = Archive(path, FAST)
     same(archive[0], smooth(5, 7))
     with pytest.raises(CompressedError):
-        archive.entry(3)
+        archive.entry(1)
+    assert archive.entry(3)
 
 
 def test_an_archive_of_another_model_is_refused_in_words(whole: bytes, path: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from isthmus.codecs.archive import packed
+from isthmus.codecs.archive_writing import packed
 from isthmus.codecs.models import bundled
 from isthmus.coding.container import Picture, Stored, content, pack, store
 from tests.coding.exactness import images

@@ -1,12 +1,12 @@
 """A compressed picture, or a stored file, as bytes. docs/formats/compressed-images.md specifies it.
 
-Nothing is believed before its checksum was, and no memory is asked for before the sizes were found
-possible. Small pictures have short checksums: every byte of them counts.
+Before a checksum was found right, nothing is done but to hold the sizes that a header says against
+the bytes that are there. Small pictures have short checksums: every byte of them counts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from isthmus.coding.checks import Reader, crc8, long_check, number, short_check
 from isthmus.coding.coder import Coder
-from isthmus.coding.tiles import Tile, chunks
+from isthmus.coding.tiles import Chunks
 from isthmus.core.errors import CompressedError, NewerError, OtherModelError
 
 Array = npt.NDArray[Any]
@@ -29,8 +29,9 @@ LONG_FROM = 1 << 16
 """Values of a picture from which its checksums are long."""
 MOST_VALUES = 1 << 30
 MOST_NOTES = 1 << 24
-VALUES_A_BYTE = 1 << 16
-"""Values that a byte can stand for at most: so a few bytes never ask for minutes of work."""
+VALUES_A_BYTE = 1 << 13
+"""Values that a byte can stand for at most, beyond the first ``LONG_FROM``. To decode takes as long
+as there are values: a kilobyte can ask for 2^23 of them, which are seconds, and no more."""
 LARGEST_OVERHEAD = 16
 """Bytes that a stored file can be larger than the file itself."""
 
@@ -103,11 +104,11 @@ def pack(picture: Picture, coder: Coder) -> bytes:
     CompressedError
         If what was written cannot be read back to the bit.
     """
+    picture = replace(picture, pixels=without_single_channel(picture.pixels))
     pixels = picture.pixels if picture.pixels.ndim == 3 else picture.pixels[..., np.newaxis]
     height, width, channels = pixels.shape
-    depth = depth_of(pixels)
-    cut = chunks(1, height, width)
-    payloads = [coder.encode(_cut(pixels[np.newaxis], tiles), depth) for tiles in cut]
+    depth, cut = depth_of(pixels), Chunks(1, height, width)
+    payloads = [coder.encode(chunk.cut(pixels[np.newaxis]), depth) for chunk in cut]
     least = -(-values_of(pixels.shape) // VALUES_A_BYTE) if pixels.size >= LONG_FROM else 0
     payloads[-1] += bytes(max(0, least - sum(map(len, payloads))))
     head = Head(
@@ -127,16 +128,23 @@ def pack(picture: Picture, coder: Coder) -> bytes:
     parts.append(check(content(pixels)))
     data = b"".join(parts)
     again = unpack(data, lambda _: coder)
-    if not isinstance(again, Picture) or not same(again, replace(picture, pixels=pixels)):
+    if not same(again, picture):
         raise CompressedError("what was written could not be read back; nothing is kept of it")
     return data
 
 
-def same(one: Picture, other: Picture) -> bool:
-    """Whether two pictures agree to the bit."""
+def same(one: Picture | Stored, other: Picture | Stored) -> bool:
+    """Whether two pictures agree to the bit, and in all else; or two files."""
+    if isinstance(one, Stored) or isinstance(other, Stored):
+        return one == other
     a, b = one.pixels, other.pixels
-    alike = a.dtype == b.dtype and np.array_equal(a.reshape(-1), b.reshape(-1))
+    alike = a.dtype == b.dtype and np.array_equal(a, b)
     return alike and one.notes == other.notes and one.form == other.form
+
+
+def without_single_channel(pixels: Array) -> Array:
+    """Grey pixels as (height, width), as they come back."""
+    return pixels[..., 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels
 
 
 def depth_of(pixels: Array) -> int:
@@ -149,10 +157,6 @@ def depth_of(pixels: Array) -> int:
 def content(pixels: Array) -> bytes:
     """The values as bytes, which the last checksum is of."""
     return np.ascontiguousarray(pixels, "<u2" if pixels.dtype == np.uint16 else "u1").tobytes()
-
-
-def _cut(images: Array, tiles: Sequence[Tile]) -> Array:
-    return np.stack([images[tile.place] for tile in tiles])
 
 
 def _write_head(head: Head, coder: Coder) -> bytes:
@@ -242,16 +246,14 @@ def unpack(data: bytes, find: Callable[[bytes], Coder]) -> Picture | Stored:
         raise OtherModelError(
             "its pixels are not those that were written: it needs another model, or is damaged"
         )
-    return Picture(pixels[..., 0] if head.shape[2] == 1 else pixels, head.form, notes)
+    return Picture(without_single_channel(pixels), head.form, notes)
 
 
-def _decoded(head: Head, payloads: Sequence[bytes], coder: Coder) -> Array:
+def _decoded(head: Head, payloads: list[bytes], coder: Coder) -> Array:
     height, width, channels = head.shape
     pixels = np.empty((1, *head.shape), np.uint16 if head.deep else np.uint8)
-    for tiles, payload in zip(chunks(1, height, width), payloads, strict=True):
-        shape = (len(tiles), tiles[0].rows, tiles[0].columns, channels)
-        for tile, values in zip(tiles, coder.decode(payload, shape, head.depth), strict=True):
-            pixels[tile.place] = values
+    for chunk, payload in zip(Chunks(1, height, width), payloads, strict=True):
+        chunk.put(pixels, coder.decode(payload, (*chunk.shape, channels), head.depth))
     found: Array = pixels[0]
     return found
 
@@ -282,11 +284,12 @@ def _read_head(reader: Reader) -> tuple[Head, bytes]:
     notes = reader.number() if flags & NOTED else 0
     if not 8 <= depth <= 16 or notes > MOST_NOTES:
         raise CompressedError("its header says what nobody writes: it is damaged")
-    if values > LONG_FROM and values > VALUES_A_BYTE * reader.left:
+    parts = len(Chunks(1, *shape[:2]))
+    if (values > LONG_FROM and values > VALUES_A_BYTE * reader.left) or parts > reader.left:
         raise CompressedError(
             f"it says that it has {values:,} values, in {reader.left:,} bytes: it is damaged"
         )
-    lengths = tuple(reader.number() for _ in chunks(1, *shape[:2]))
+    lengths = tuple(reader.number() for _ in range(parts))
     head = Head(shape, depth, deep, flags >> 4, notes, lengths)
     identity = reader.take(4 if head.long else 1)
     whole = reader.so_far()
