@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from isthmus.codecs.images import ImageCodec
+from isthmus.coding.checks import number
 from isthmus.coding.coder import Coder
 from isthmus.coding.container import (
     LARGEST_OVERHEAD,
+    PICTURE,
     Picture,
     Stored,
     pack,
     same,
+    start_of,
     store,
     unpack,
 )
@@ -58,6 +63,16 @@ def test_absurd_sizes_are_refused_before_there_is_memory_for_them() -> None:
     many = bytes([0x9B, 0xC0, 0]) + b"\x80\x80\x01" * 2 + bytes(40)
     with pytest.raises(CompressedError, match=r"in \d+ bytes"):
         unpack(many, find)
+
+
+def test_a_damaged_header_is_refused_before_anything_is_made_of_its_sizes() -> None:
+    """Of 2^30 pixels there are as many as such a file could just hold."""
+    began = time.process_time()
+    head = start_of(PICTURE) + bytes([0]) + number(1 << 30) + number(1)
+    for size, words in ((17_009, "values"), (140_000, "header is damaged")):
+        with pytest.raises(CompressedError, match=words):
+            unpack(head + bytes(size), find)
+    assert time.process_time() - began < 1
 
 
 def test_pixels_of_another_model_are_refused_even_if_its_name_is_forged() -> None:

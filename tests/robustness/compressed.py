@@ -48,8 +48,8 @@ def read(codec: ImageCodec, data: bytes, beside: Path) -> bool:
         if len(data) > 1 and data[1] & 3 == ARCHIVE:
             beside.write_bytes(data)
             archive = Archive(beside, codec)
-            for _, entry in archive.entries():
-                assert isinstance(entry, (Picture, Stored))
+            for i in archive.numbers():
+                assert isinstance(archive.entry(i), (Picture, Stored))
             for name in archive.names or []:
                 os.fsencode(name)
         else:

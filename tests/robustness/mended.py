@@ -28,7 +28,7 @@ from isthmus.core.errors import IsthmusError
 LARGEST = 2 * LONG_FROM
 """Values of a picture that is mended: larger ones would only take long to decode."""
 LARGEST_BODY = 1 << 16
-MADE_UP = (ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError)
+MADE_UP = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError)
 
 
 def mended(data: bytes, coder: Coder) -> bytes:

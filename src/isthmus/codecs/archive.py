@@ -68,6 +68,8 @@ class Archive:
         self.names: list[str] | None = self._header.names
         self._coder = codec.coder_for(self._header.identity)
         self._kept: OrderedDict[int, tuple[int, Array]] = OrderedDict()
+        self._bytes = 0
+        self._damaged: dict[tuple[int, int], CompressedError] = {}
 
     def __len__(self) -> int:
         return self._header.count
@@ -100,9 +102,9 @@ class Archive:
         form, notes = self._header.extras.get(index, (ARRAY, b""))
         return Picture(self._pixels(group, number), form, notes)
 
-    def entries(self) -> Iterator[tuple[int, Picture | Stored]]:
-        """All numbers and entries, in the order in which they are read quickest: by their sizes."""
-        return ((i, self.entry(i)) for i in self._header.grouped())
+    def numbers(self) -> Iterable[int]:
+        """The numbers of all entries, in the order in which they are read quickest."""
+        return self._header.grouped()
 
     def _pixels(self, group: int, number: int) -> Array:
         told = self._header.groups[group]
@@ -122,11 +124,19 @@ class Archive:
         if group in self._kept and self._kept[group][0] == at:
             self._kept.move_to_end(group)
             return self._kept[group][1]
-        values = self._opened(group, at, chunk)
+        if (group, at) in self._damaged:
+            raise self._damaged[group, at]
+        try:
+            values = self._opened(group, at, chunk)
+        except CompressedError as error:
+            self._damaged[group, at] = error
+            raise
+        self._bytes += values.nbytes
+        if group in self._kept:
+            self._bytes -= self._kept.pop(group)[1].nbytes
         self._kept[group] = at, values
-        self._kept.move_to_end(group)
-        while len(self._kept) > 1 and sum(v.nbytes for _, v in self._kept.values()) > KEPT_BYTES:
-            self._kept.popitem(last=False)
+        while self._bytes > KEPT_BYTES and len(self._kept) > 1:
+            self._bytes -= self._kept.popitem(last=False)[1][1].nbytes
         return values
 
     def _opened(self, group: int, at: int, chunk: Chunk) -> Array:
@@ -183,8 +193,8 @@ class Archive:
 
         def check(beside: Path) -> None:
             again = Archive(beside, codec)
-            for i, entry in again.entries():
-                if not same(entry, found[i]):
+            for i in again.numbers():
+                if not same(again.entry(i), found[i]):
                     raise CompressedError(
                         f"image {i} could not be read back; '{path}' was not written"
                     )

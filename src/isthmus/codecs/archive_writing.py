@@ -30,8 +30,9 @@ from isthmus.coding.container import (
 from isthmus.coding.tiles import Chunks
 from isthmus.data.contracts import Array
 
-ROUNDS = 3
-"""Times that images of one size are coded at most, to find those that take less as files."""
+TIMES = (4, 2, 1, 1)
+"""How many times as large as its file an image's share of what is coded is, to be stored: those
+far too large first, since they make the share of the others larger too."""
 OF_A_GROUP, OF_A_PICTURE, OF_NOTES = 32, 4, 1.1
 """Bytes of the header for a group, a picture, and each byte of notes, or a little less."""
 
@@ -134,13 +135,11 @@ class _Images:
         dear: set[int] = set()
         units: list[Unit] = []
         like, depth = members[0], 8
-        for left in reversed(range(ROUNDS)):
+        for times in TIMES:
             members = [i for i in members if i not in dear]
             depth = max((depth_of(self.pixels(i)) for i in members), default=8)
             units = self.units(members, depth)
-            dear = {i for unit in units for i in unit.members if self.is_dear(unit, i)}
-            if not dear or not left:
-                break
+            dear = {i for unit in units for i in unit.members if self.is_dear(unit, i, times)}
         units = [unit for unit in units if unit.size + self.told(unit) <= self.files(unit)]
         if sum(unit.size + self.told(unit) - self.files(unit) for unit in units) > -OF_A_GROUP:
             units = []
@@ -183,9 +182,9 @@ class _Images:
         assert isinstance(entry, Picture)
         return _deep(entry.pixels)
 
-    def is_dear(self, unit: Unit, i: int) -> bool:
-        """Whether an image's share is more than its file."""
-        return unit.size / len(unit.members) + self.told_of(i) > self.file(i)
+    def is_dear(self, unit: Unit, i: int, times: int) -> bool:
+        """Whether an image's share is so many times its file, or more."""
+        return unit.size / len(unit.members) + self.told_of(i) > times * self.file(i)
 
     def told(self, unit: Unit) -> float:
         """Bytes of the header for some images."""
