@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from isthmus import Archive, ImageCodec
 from isthmus.codecs.archive_header import FREE_ENTRIES
-from isthmus.codecs.archive_writing import packed
+from isthmus.codecs.archive_writing import Entry, packed
 from isthmus.coding.checks import Reader, long_check, number
 from isthmus.coding.container import ARCHIVE, Picture, Stored, start_of
 from isthmus.core.errors import CompressedError
@@ -45,7 +45,7 @@ def taken_apart(data: bytes) -> tuple[dict[str, Any], bytes]:
 
 
 def whole() -> tuple[dict[str, Any], bytes]:
-    entries = [
+    entries: list[Entry] = [
         Picture(smooth(5, 7), 1, b"said"),
         Stored(b"some text"),
         Picture(smooth(5, 7, seed=1)),
@@ -185,7 +185,8 @@ def test_thousands_of_images_of_nothing_are_written_and_read(tmp_path: Path, man
 
 def test_an_order_that_zlib_makes_tiny_is_written_and_read(tmp_path: Path) -> None:
     many = 540_000
-    entries = [Stored(b"")] * many + [Picture(np.zeros((1, 1), np.uint8))]
+    entries: list[Entry] = [Stored(b"")] * many
+    entries.append(Picture(np.zeros((1, 1), np.uint8)))
     data = packed(entries, FAST.coder(), None)
     path = tmp_path / "a.ista"
     path.write_bytes(data)

@@ -124,7 +124,7 @@ def _make_archive(
     as_json: bool,
 ) -> None:
     from isthmus.codecs.archive import Archive
-    from isthmus.codecs.archive_header import is_file_name
+    from isthmus.codecs.archive_header import header_of, is_file_name
     from isthmus.codecs.archive_writing import Entry, entry_of
     from isthmus.core.errors import DataError
 
@@ -143,14 +143,16 @@ def _make_archive(
     before = sum(path.stat().st_size for path in read)
     placing.check_free(target)
     size = Archive.write(target, entries, codec, [path.name for path in read])
+    stored = sum(group.count for group in header_of(target).groups if not group.shape)
     result = {
         "out": str(target),
         "files": len(read),
         "before": before,
         "after": size,
+        "stored": stored,
         "failed": failures.told,
     }
-    words = f"{target}: {counted(len(read), 'file')}, {_sizes(before, size)}"
+    words = f"{target}: {counted(len(read), 'file')}, {_sizes(before, size)}{_stored(stored)}"
     give(result, words + failures.words("read"), as_json)
     failures.check_none()
 
@@ -158,14 +160,19 @@ def _make_archive(
 def _tell(told: list[dict[str, Any]], failures: Failures, out: Path, as_json: bool) -> None:
     before, after = (sum(one[name] for one in told) for name in ("before", "after"))
     stored = sum(one["stored"] for one in told)
-    words = f"{out}: {counted(len(told), 'file')}, {_sizes(before, after)}"
-    if stored:
-        words += (
-            f". {counted(stored, 'is', 'are')} stored as {'it is' if stored == 1 else 'they are'}: "
-            f"the model would have made {'it' if stored == 1 else 'them'} no smaller"
-        )
+    words = f"{out}: {counted(len(told), 'file')}, {_sizes(before, after)}{_stored(stored)}"
     result = {"out": str(out), "before": before, "after": after, "files": told}
     give({**result, "failed": failures.told}, words + failures.words("compressed"), as_json)
+
+
+def _stored(n: int) -> str:
+    """How many files are stored, as the end of a sentence."""
+    if not n:
+        return ""
+    return (
+        f". {counted(n, 'is', 'are')} stored as {'it is' if n == 1 else 'they are'}: the model "
+        f"would have made {'it' if n == 1 else 'them'} no smaller"
+    )
 
 
 def _sizes(before: int, after: int) -> str:
