@@ -85,8 +85,8 @@ def as_pictures(X: Any) -> list[Array]:
             "pass several images: an array of shape (n, height, width) or (n, height, width, "
             f"channels), a list, or a folder; got an array of shape {X.shape}."
         )
-    if isinstance(X, np.ndarray) and X.dtype != object and X.size:
-        X = _whole_numbers(X, "what was passed")
+    if isinstance(X, np.ndarray) and _fits(X):
+        X = _whole_numbers(X, "the stack")  # as one, or its images would differ in type
     if not isinstance(X, Iterable):
         raise DataError(f"pass images: an array, a list, or a folder; got {type(X).__name__}.")
     found = [
