@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,7 +15,8 @@ from typer.testing import CliRunner, Result
 
 from isthmus import Archive, ImageCodec, load
 from isthmus.apps.cli.main import app
-from isthmus.coding.container import Stored
+from isthmus.codecs.archive_writing import Entry, packed
+from isthmus.coding.container import Picture, Stored
 from tests.apps.interruptions import interrupt_when_training
 from tests.codecs.samples import Array, digits, smooth
 
@@ -304,7 +306,8 @@ def test_nothing_is_left_beside_what_was_written(run: Run, mixed: Path, tmp_path
 def test_a_name_that_leads_elsewhere_is_refused(run: Run, tmp_path: Path, name: str) -> None:
     one = tmp_path / "in" / "all.ista"
     one.parent.mkdir()
-    Archive.write(one, [smooth(9, 9), Stored(b"evil")], ImageCodec(), ["good.png", name])
+    entries: list[Entry] = [Picture(smooth(9, 9)), Stored(b"evil")]
+    one.write_bytes(packed(entries, ImageCodec().coder(), ["good.png", name]))
     told = run("decompress", one, "-o", tmp_path / "back", "--overwrite")
     refused(told, 1, str(one))
     assert list(content(tmp_path)) == ["in/all.ista"]
@@ -312,7 +315,8 @@ def test_a_name_that_leads_elsewhere_is_refused(run: Run, tmp_path: Path, name: 
 
 def test_two_entries_of_one_name_are_refused(run: Run, tmp_path: Path) -> None:
     one = tmp_path / "all.ista"
-    Archive.write(one, [smooth(9, 9), Stored(b"x")], ImageCodec(), ["x.png", "x.png"])
+    entries: list[Entry] = [Picture(smooth(9, 9)), Stored(b"x")]
+    one.write_bytes(packed(entries, ImageCodec().coder(), ["x.png", "x.png"]))
     refused(run("decompress", one, "-o", tmp_path / "back"), 1, "one name")
     assert list(content(tmp_path)) == ["all.ista"]
 
@@ -425,6 +429,7 @@ def test_a_fit_says_its_result_as_json(run: Run, tmp_path: Path) -> None:
     assert facts["kept"] in ("trained", "start")
     assert facts["validation"]["after"] <= facts["validation"]["before"]
     assert facts["identity"] == json.loads((tmp_path / "m" / "config.json").read_text())["identity"]
+    shutil.rmtree(tmp_path / "m")
     told = run(*words[:-1], "--validation", "0", "--quiet")
     assert told.exit_code == 0, told.stderr
     assert "No images were held out" in told.stdout

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.testing import assert_array_equal
+from PIL import Image
 
 from isthmus import Archive, ImageCodec
+from isthmus.coding.coder import Coder
 from isthmus.coding.container import Picture, Stored
 from isthmus.core.errors import CompressedError, DataError, EmptyError, NewerError, OtherModelError
 from tests.codecs.samples import Array, codec, digits, smooth
@@ -136,6 +139,140 @@ def test_files_that_are_stored_and_notes_of_pictures_are_kept(path: Path) -> Non
             assert found == expected
 
 
+class Counting(Coder):
+    """Counts what it decodes."""
+
+    decoded = 0
+
+    def decode(self, data: bytes, shape: tuple[int, int, int, int], depth: int) -> Array:
+        self.decoded += 1
+        return super().decode(data, shape, depth)
+
+
+def test_images_of_mixed_sizes_are_decoded_once_in_any_order(path: Path) -> None:
+    own = ImageCodec(speed="fast")
+    own.coder_ = coder = Counting(bundled("fast").predictors)
+    images = [smooth(*[(6, 8), (8, 6), (7, 7)][i % 3], seed=i) for i in range(30)]
+    Archive.write(path, images, own)
+    assert coder.decoded == 3, "to see that what was written is right"
+    archive = Archive(path, own)
+    for found, expected in zip(archive, images, strict=True):
+        same(found, expected)
+    assert coder.decoded == 6
+    assert sorted(archive.numbers()) == list(range(30))
+
+
+def test_an_image_that_was_read_is_the_reader_s_own(path: Path) -> None:
+    Archive.write(path, digits()[:3], FAST)
+    archive = Archive(path, FAST)
+    archive[0][:] = 0
+    same(archive[0], digits()[0])
+
+
+def test_an_archive_is_held_in_memory_once(path: Path) -> None:
+    Archive.write(path, [Stored(bytes(8 << 20))], FAST)
+    tracemalloc.start()
+    archive = Archive(path, FAST)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(archive) == 1
+    assert most < 1.5 * (8 << 20)
+
+
+# ------------------------------------------------------------------ files
+
+
+def drawings(folder: Path) -> list[Path]:
+    """Pictures that PNG copies from itself, of one size and of others, beside a photograph."""
+    rng = np.random.default_rng(0)
+    pattern = rng.integers(0, 256, (16, 16, 3)).astype(np.uint8)
+    paths = []
+    for i, (rows, columns) in enumerate([(6, 6), (6, 6), (9, 5), (1, 1)]):
+        paths.append(folder / f"drawing {i}.png")
+        Image.fromarray(np.tile(np.roll(pattern, i), (rows, columns, 1))).save(paths[-1])
+    paths.append(folder / "photo.png")
+    Image.fromarray(smooth(96, 96, 3)).save(paths[-1])
+    return paths
+
+
+def test_files_that_the_model_would_make_larger_are_stored(tmp_path: Path, path: Path) -> None:
+    paths = drawings(tmp_path)
+    Archive.write(path, paths, FAST)
+    archive = Archive(path, FAST)
+    assert archive.names == [file.name for file in paths]
+    found = [archive.entry(i) for i in range(5)]
+    assert [isinstance(entry, Stored) for entry in found] == [True] * 4 + [False]
+    for file, entry in zip(paths[:4], found, strict=False):
+        assert entry == Stored(file.read_bytes())
+    same(archive[4], smooth(96, 96, 3))
+
+
+@given(st.lists(st.tuples(st.integers(1, 40), st.integers(1, 40), st.integers(0, 3)), min_size=1))
+def test_an_archive_of_files_is_never_much_larger_than_they_are(
+    tmp_path_factory: pytest.TempPathFactory, told: list[tuple[int, int, int]]
+) -> None:
+    """64 bytes, and of each file its name and 24."""
+    folder = tmp_path_factory.mktemp("files")
+    rng = np.random.default_rng(0)
+    for i, (rows, columns, kind) in enumerate(told):
+        image = [
+            np.zeros((rows, columns), np.uint8),
+            smooth(rows, columns),
+            np.tile(rng.integers(0, 256, (4, 4)), (rows, columns)).astype(np.uint8),
+            rng.integers(0, 256, (rows, columns, 3)).astype(np.uint8),
+        ][kind]
+        Image.fromarray(image).save(folder / f"{i}.png", dpi=(300, 300) if kind == 1 else None)
+    files = list(folder.iterdir())
+    most = sum(file.stat().st_size + len(file.name) + 24 for file in files) + 64
+    assert Archive.write(folder / "a.ista", files, FAST) <= most
+
+
+@pytest.mark.parametrize("kind", [list, tuple, iter, lambda paths: [str(p) for p in paths]])
+def test_paths_are_read_whatever_they_come_in(tmp_path: Path, kind: Any) -> None:
+    for i in range(3):
+        Image.fromarray(smooth(20, 30, seed=i)).save(tmp_path / f"{i}.png", dpi=(300, 300))
+    files = sorted(tmp_path.iterdir())
+    Archive.write(tmp_path / "a.ista", kind(files), FAST)
+    archive = Archive(tmp_path / "a.ista", FAST)
+    assert archive.names == ["0.png", "1.png", "2.png"]
+    same(archive[2], smooth(20, 30, seed=2))
+    entry = archive.entry(2)
+    assert isinstance(entry, Picture)
+    assert (entry.form, bool(entry.notes)) == (1, True)
+
+
+def test_a_folder_and_one_path_are_read(tmp_path: Path, path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    Image.fromarray(smooth(20, 30)).save(tmp_path / "in" / "x.png")
+    for images in (tmp_path / "in", str(tmp_path / "in" / "x.png")):
+        Archive.write(path, images, FAST)
+        assert Archive(path, FAST).names == ["x.png"]
+    with pytest.raises(DataError, match="there is no file"):
+        Archive.write(path, ["no.png"], FAST)
+
+
+def test_a_stack_of_other_whole_numbers_is_of_one_type(path: Path) -> None:
+    images = digits()[:3].astype(np.int64)
+    images[1] += 700
+    Archive.write(path, images, FAST)
+    same(Archive(path, FAST).read(), images.astype(np.uint16))
+
+
+@pytest.mark.parametrize("name", ["a/b.png", "../x", "..", "", "\ud800.png", "a\\b", "x\0", 3])
+def test_a_name_that_no_file_can_have_is_refused(path: Path, name: Any) -> None:
+    with pytest.raises(DataError, match="no name for a file"):
+        Archive.write(path, digits()[:2], FAST, ["good.png", name])
+    with pytest.raises(DataError, match="two images are called"):
+        Archive.write(path, digits()[:2], FAST, ["good.png", "good.png"])
+    assert not path.exists()
+
+
+def test_the_longest_names_are_written(tmp_path: Path) -> None:
+    path = tmp_path / ("n" * 250 + ".ista")
+    Archive.write(path, digits()[:2], FAST)
+    assert [file.name for file in tmp_path.iterdir()] == [path.name]
+
+
 def test_small_images_take_far_fewer_bytes_together(path: Path) -> None:
     images = digits()[:200]
     alone = sum(len(FAST.compress(image)) for image in images)
@@ -198,7 +335,8 @@ def test_what_damage_did_not_reach_is_still_read(whole: bytes, path: Path) -> No
     archive = Archive(path, FAST)
     same(archive[0], smooth(5, 7))
     with pytest.raises(CompressedError):
-        archive.entry(3)
+        archive.entry(1)
+    assert archive.entry(3)
 
 
 def test_an_archive_of_another_model_is_refused_in_words(whole: bytes, path: Path) -> None:

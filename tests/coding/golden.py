@@ -13,14 +13,14 @@ import numpy as np
 from sklearn.datasets import load_digits
 
 from isthmus import ImageCodec, load
-from isthmus.codecs.archive import packed
+from isthmus.codecs.archive_writing import packed
 from isthmus.codecs.models import bundled
 from isthmus.coding.container import Picture, Stored, content, pack, store
 from tests.coding.exactness import images
 
 FOLDER = Path(__file__).with_name("golden")
 EXPECTED = FOLDER / "expected.json"
-MODEL = FOLDER / "lossy.model"
+MODEL = FOLDER / "lossy_model"
 
 
 def of_pixels(picture: Picture) -> str:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from isthmus.coding.integers import EXACT, IntegerNetwork, Layer
 from isthmus.coding.mixture import tables
 from isthmus.coding.neighbourhood import Neighbourhood
-from isthmus.coding.tiles import chunks
+from isthmus.coding.tiles import Chunks
 from isthmus.coding.wavefront import Sheared, rows_at
 from isthmus.core.errors import CompressedError, ModelFileError
 from isthmus.training.pixels import PixelSource
@@ -89,11 +89,22 @@ def test_the_tables_are_the_same_everywhere() -> None:
 @given(st.integers(1, 3), st.integers(1, 700), st.integers(1, 2500))
 def test_tiles_cover_every_pixel_once(count: int, height: int, width: int) -> None:
     seen = np.zeros((count, height, width), np.uint8)
-    for tiles in chunks(count, height, width):
-        assert len({(tile.rows, tile.columns) for tile in tiles}) == 1
-        for tile in tiles:
-            seen[tile.place] += 1
+    chunks = Chunks(count, height, width)
+    assert len(list(chunks)) == len(chunks)
+    for chunk in chunks:
+        tiles = chunk.cut(seen)
+        assert tiles.shape == chunk.shape
+        chunk.put(seen, tiles + 1)
     assert (seen == 1).all()
+
+
+def test_chunks_of_absurd_sizes_are_counted_at_once_and_made_one_by_one() -> None:
+    for count, height, width in ((1, 1 << 30, 1), (1, 1, 1 << 30), (1 << 40, 1024, 65536)):
+        chunks = Chunks(count, height, width)
+        last = chunks[len(chunks) - 1]
+        assert len(last.corners) * last.rows * last.columns <= 1 << 20
+        top, left = last.corners[-1]
+        assert (top + last.rows, left + last.columns) == (height, width)
 
 
 @given(SIDES, SIDES, st.integers(2, 4), st.integers(0, 99))

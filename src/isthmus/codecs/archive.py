@@ -2,65 +2,37 @@
 
 from __future__ import annotations
 
-import json
-import zlib
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
-from itertools import islice
+from collections import Counter, OrderedDict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from isthmus.codecs.archive_header import CHECK, Group, is_file_name, read_header
+from isthmus.codecs.archive_writing import Entry, PictureFile, entry_of, joined, settled
 from isthmus.codecs.files import read_bytes, write_bytes
 from isthmus.codecs.gathering import as_pictures, pixels_of
 from isthmus.codecs.pictures import ARRAY
-from isthmus.coding.checks import Reader, long_check, number
+from isthmus.coding.checks import long_check
 from isthmus.coding.container import (
-    ARCHIVE,
-    LONG_FROM,
-    MOST_VALUES,
-    VALUES_A_BYTE,
-    Cut,
     Picture,
-    PictureCoder,
     Stored,
     content,
-    depth_of,
-    kind_of,
-    start_of,
+    same,
+    without_single_channel,
 )
-from isthmus.coding.tiles import Tile, chunks, wholes
+from isthmus.coding.tiles import Chunk, Chunks
 from isthmus.core.errors import CompressedError, DataError, EmptyError, OtherModelError
 from isthmus.data.contracts import Array
+from isthmus.data.folders import image_files
 
 if TYPE_CHECKING:
     from isthmus.codecs.images import ImageCodec
 
-MOST_HEADER = 1 << 26
-MOST_ENTRIES = 1 << 24
-
-
-@dataclass(frozen=True)
-class Group:
-    """Images of one size and depth, or files that are stored as they are.
-
-    Parameters
-    ----------
-    shape : list of int
-        Height, width and channels; empty for stored files.
-    deep : bool
-    depth : int
-    count : int
-    lengths : list of int
-        Bytes of each chunk, or of each stored file.
-    """
-
-    shape: list[int]
-    deep: bool
-    depth: int
-    count: int
-    lengths: list[int]
+KEPT_BYTES = 1 << 27
+"""Of decoded chunks that stay at hand, since their neighbours are asked for next."""
 
 
 class Archive:
@@ -92,22 +64,18 @@ class Archive:
     def __init__(self, path: str | Path, codec: ImageCodec) -> None:
         data = read_bytes(Path(path))
         self._codec = codec
-        self._body, header = _opened(data)
-        identity, self._groups = header["identity"], header["groups"]
-        self.names: list[str] | None = header["names"]
-        self._extras: dict[int, tuple[int, bytes]] = header["extras"]
-        self._coder = codec.coder_for(identity)
-        if self._coder.lossless != header["lossless"]:
+        self._header = read_header(data, len(data))
+        self._body = memoryview(data)[self._header.size :]
+        self.names: list[str] | None = self._header.names
+        self._coder = codec.coder_for(self._header.identity)
+        if self._coder.lossless != self._header.lossless:
             raise OtherModelError("it was written with a model of another kind, or is damaged")
-        self._cut = self._coder.chunks
-        self._order: list[int] = header["order"]
-        self._places = _places(self._groups, self._order)
-        self._starts = _starts(self._groups, len(self._body))
-        self._kept: tuple[tuple[int, int], Any] | None = None
-        self._whereabouts: dict[int, list[list[tuple[int, int, Tile]]]] = {}
+        self._kept: OrderedDict[int, tuple[int, Array]] = OrderedDict()
+        self._bytes = 0
+        self._damaged: dict[tuple[int, int], CompressedError] = {}
 
     def __len__(self) -> int:
-        return len(self._order)
+        return self._header.count
 
     def __getitem__(self, index: Any) -> Array:
         if not isinstance(index, (int, np.integer)) or not -len(self) <= index < len(self):
@@ -131,56 +99,68 @@ class Archive:
 
     def entry(self, index: int) -> Picture | Stored:
         """One image with what its file said, or the file itself."""
-        group, number = self._places[index]
-        told = self._groups[group]
-        if not told.shape:
-            return Stored(self._part(group, number))
-        whole = self._pixels(group, number)
-        form, notes = self._extras.get(index, (ARRAY, b""))
-        return Picture(whole, form, notes)
+        group, number = self._header.place(index)
+        if not self._header.groups[group].shape:
+            return Stored(bytes(self._part(group, number)))
+        form, notes = self._header.extras.get(index, (ARRAY, b""))
+        return Picture(self._pixels(group, number), form, notes)
+
+    def numbers(self) -> Iterable[int]:
+        """The numbers of all entries, in the order in which they are read quickest."""
+        return self._header.grouped()
 
     def _pixels(self, group: int, number: int) -> Array:
-        told = self._groups[group]
-        height, width, channels = told.shape
-        image = np.empty((height, width, channels), np.uint16 if told.deep else np.uint8)
-        for at, place, tile in self._tiles(group)[number]:
-            image[tile.place[1:]] = self._decoded(group, at)[place]
-        return image[..., 0] if channels == 1 else image
+        told = self._header.groups[group]
+        lossless = self._coder.lossless
+        chunks = told.chunks(lossless)
+        if chunks.at_once:
+            at, place = divmod(number, chunks.at_once)
+            image = self._decoded(group, at, chunks[at])[place].copy()
+        else:
+            image = np.empty(told.shape, np.uint16 if told.deep else np.uint8)
+            first = number * chunks.of_one
+            cut = Chunks(1, *told.shape[:2], whole=not lossless)
+            for at, chunk in enumerate(cut, first):
+                chunk.put(image[np.newaxis], self._opened(group, at, chunk))
+        return without_single_channel(image)
 
-    def _tiles(self, group: int) -> list[list[tuple[int, int, Tile]]]:
-        """Of each image of a group: its tiles, each with its chunk and its place there."""
-        if group not in self._whereabouts:
-            told = self._groups[group]
-            found: list[list[tuple[int, int, Tile]]] = [[] for _ in range(told.count)]
-            for at, tiles in enumerate(_plan(told, self._cut)):
-                for place, tile in enumerate(tiles):
-                    found[tile.image].append((at, place, tile))
-            self._whereabouts[group] = found
-        return self._whereabouts[group]
+    def _decoded(self, group: int, at: int, chunk: Chunk) -> Array:
+        """A chunk that images share; the last one of each group stays at hand, while they fit."""
+        if group in self._kept and self._kept[group][0] == at:
+            self._kept.move_to_end(group)
+            return self._kept[group][1]
+        if (group, at) in self._damaged:
+            raise self._damaged[group, at]
+        try:
+            values = self._opened(group, at, chunk)
+        except CompressedError as error:
+            self._damaged[group, at] = error
+            raise
+        self._bytes += values.nbytes
+        if group in self._kept:
+            self._bytes -= self._kept.pop(group)[1].nbytes
+        self._kept[group] = at, values
+        while self._bytes > KEPT_BYTES and len(self._kept) > 1:
+            self._bytes -= self._kept.popitem(last=False)[1][1].nbytes
+        return values
 
-    def _decoded(self, group: int, at: int) -> Array:
-        """A chunk; the last one stays at hand, since its neighbours are asked for next."""
-        if self._kept is not None and self._kept[0] == (group, at):
-            kept: Array = self._kept[1]
-            return kept
-        told, part = self._groups[group], self._part(group, at)
-        tiles = next(islice(_plan(told, self._cut), at, None))
-        shape = (len(tiles), tiles[0].rows, tiles[0].columns, told.shape[2])
-        values = self._coder.decode(part[:-4], shape, told.depth)
+    def _opened(self, group: int, at: int, chunk: Chunk) -> Array:
+        """A chunk, decoded and checked."""
+        told: Group = self._header.groups[group]
+        part = bytes(self._part(group, at))
+        values = self._coder.decode(part[:-CHECK], (*chunk.shape, told.shape[2]), told.depth)
         if not told.deep:
             values = values.astype(np.uint8)
-        if long_check(content(values)) != part[-4:]:
+        if long_check(content(values)) != part[-CHECK:]:
             raise OtherModelError(
                 "its pixels are not those that were written: it needs another model, or is damaged"
             )
-        self._kept = ((group, at), values)
         return values
 
-    def _part(self, group: int, at: int) -> bytes:
-        start = self._starts[group][at]
-        length = self._groups[group].lengths[at]
+    def _part(self, group: int, at: int) -> memoryview:
+        start, length = self._header.part(group, at)
         part = self._body[start : start + length]
-        if long_check(part) != self._body[start + length : start + length + 4]:
+        if long_check(part) != self._body[start + length : start + length + CHECK]:
             raise CompressedError(f"part {at + 1} of it is damaged")
         return part
 
@@ -197,33 +177,30 @@ class Archive:
         ----------
         path : str or Path
         images : array of shape (n, height, width) or (n, height, width, channels), or list
-            uint8 or uint16.
+            uint8 or uint16. Or paths, or a folder: a picture file comes back with its colour
+            profile, and is stored as it is where the model would make it larger.
         codec : ImageCodec
         names : sequence of str, optional
+            Of files, without folders. By default those of the paths.
 
         Returns
         -------
         int
             Its size in bytes.
         """
-        if not isinstance(images, list):
-            images = as_pictures(images)
-        entries = [
-            one if isinstance(one, (Picture, Stored)) else Picture(pixels_of(one, f"image {i}"))
-            for i, one in enumerate(images)
-        ]
-        if not entries:
-            raise EmptyError("there are no images to put into the archive.")
-        if names is not None and len(names) != len(entries):
-            raise DataError(f"got {len(names)} names for {len(entries)} images.")
+        given, entries = _entries(images)
+        if names is None and entries and all(isinstance(one, Path) for one in given):
+            names = [one.name for one in given]
+        _check_names(names, len(entries))
         coder = codec.coder()
-        data = packed(entries, coder, names)
+        found, groups = settled(entries, coder)
+        data = joined(found, groups, coder, names)
         path = Path(path)
 
         def check(beside: Path) -> None:
             again = Archive(beside, codec)
-            for i, entry in enumerate(entries):
-                if not _agree(again.entry(i), entry, coder.lossless):
+            for i in again.numbers():
+                if not _agree(again.entry(i), found[i], coder.lossless):
                     raise CompressedError(
                         f"image {i} could not be read back; '{path}' was not written"
                     )
@@ -234,175 +211,47 @@ class Archive:
 
 def _agree(one: Picture | Stored, other: Picture | Stored, lossless: bool) -> bool:
     """Whether two entries are the same; with loss, pixels have been held to their checksum."""
-    if isinstance(one, Stored) or isinstance(other, Stored):
-        return one == other
-    same = one.pixels.dtype == other.pixels.dtype and one.notes == other.notes
-    if not lossless:
-        return same and one.pixels.shape == other.pixels.shape
-    return same and np.array_equal(one.pixels.ravel(), other.pixels.ravel())
+    if lossless or isinstance(one, Stored) or isinstance(other, Stored):
+        return same(one, other)
+    return same(one, replace(other, pixels=one.pixels)) and (
+        one.pixels.shape == other.pixels.shape and one.pixels.dtype == other.pixels.dtype
+    )
 
 
-def packed(
-    entries: Sequence[Picture | Stored], coder: PictureCoder, names: Sequence[str] | None
-) -> bytes:
-    """An archive as bytes."""
-    keys: dict[tuple[Any, ...], list[int]] = {}
-    for i, entry in enumerate(entries):
-        keys.setdefault(_key(entry), []).append(i)
-    order, groups, parts = [0] * len(entries), [], []
-    for number_, (key, members) in enumerate(keys.items()):
-        for i in members:
-            order[i] = number_
-        group, coded = _coded(key, [entries[i] for i in members], coder)
-        groups.append(group)
-        parts += coded
-    said: dict[str, Any] = {"groups": [list(asdict(group).values()) for group in groups]}
-    if not coder.lossless:
-        said["lossy"] = True
-    if len(groups) > 1:
-        said["order"] = order
-    if names is not None:
-        said["names"] = list(names)
-    extras = [
-        [i, entry.form, entry.notes.hex()]
-        for i, entry in enumerate(entries)
-        if isinstance(entry, Picture) and (entry.form or entry.notes)
-    ]
-    if extras:
-        said["extras"] = extras
-    text = zlib.compress(json.dumps(said, separators=(",", ":")).encode(), 9)
-    head = start_of(ARCHIVE) + coder.identity[:4] + number(len(text)) + text
-    return b"".join([head, long_check(head), *parts])
+def _entries(images: Any) -> tuple[list[Any], list[Entry]]:
+    """What was given, paths as such, and what goes into the archive."""
+    if isinstance(images, (str, Path)):
+        path = Path(images)
+        images = image_files(path) if path.is_dir() else [path]
+    elif not isinstance(images, Iterable) or hasattr(images, "__array__"):
+        images = as_pictures(images)
+    given = [Path(one) if isinstance(one, str) else one for one in images]
+    if not given:
+        raise EmptyError("there are no images to put into the archive.")
+    return given, [_entry(one, i) for i, one in enumerate(given)]
 
 
-def _key(entry: Picture | Stored) -> tuple[Any, ...]:
-    if isinstance(entry, Stored):
-        return ()
-    return (entry.pixels.shape, entry.pixels.dtype.str)
+def _entry(one: Any, i: int) -> Entry:
+    if isinstance(one, Path):
+        return entry_of(one)
+    if isinstance(one, Picture):
+        return Picture(without_single_channel(one.pixels), one.form, one.notes)
+    if isinstance(one, (Stored, PictureFile)):
+        return one
+    return Picture(pixels_of(one, f"image {i}"))
 
 
-def _coded(
-    key: tuple[Any, ...], members: Sequence[Picture | Stored], coder: PictureCoder
-) -> tuple[Group, list[bytes]]:
-    parts, lengths = [], []
-    if not key:
-        for entry in members:
-            assert isinstance(entry, Stored)
-            parts += [entry.content, long_check(entry.content)]
-            lengths.append(len(entry.content))
-        return Group([], False, 8, len(members), lengths), parts
-    images = np.stack([entry.pixels for entry in members if isinstance(entry, Picture)])
-    images = images if images.ndim == 4 else images[..., np.newaxis]
-    depth, deep = depth_of(images), images.dtype == np.uint16
-    for tiles in coder.chunks(*images.shape[:3]):
-        values = np.stack([images[tile.place] for tile in tiles])
-        data, values = coder.coded(values, depth)
-        least = values.size // VALUES_A_BYTE
-        data += bytes(max(0, least - len(data))) + long_check(content(values))
-        parts += [data, long_check(data)]
-        lengths.append(len(data))
-    return Group([int(n) for n in images.shape[1:]], deep, depth, len(members), lengths), parts
-
-
-def _opened(data: bytes) -> tuple[bytes, dict[str, Any]]:
-    """What follows the header of an archive, and the header."""
-    if kind_of(data) != ARCHIVE:
-        raise CompressedError("it is one image, not an archive")
-    reader = Reader(data)
-    reader.take(2)
-    identity = reader.take(4)
-    text = reader.take(reader.number())
-    if long_check(reader.so_far()) != reader.take(4):
-        raise CompressedError("its header is damaged")
-    try:
-        unpacker = zlib.decompressobj()
-        said = json.loads(unpacker.decompress(text, MOST_HEADER))
-        header = _understood(said)
-    except (zlib.error, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise CompressedError("its header says what nobody writes: it is damaged") from error
-    return data[reader.at :], {"identity": identity, **header}
-
-
-def _understood(said: dict[str, Any]) -> dict[str, Any]:
-    """A header, checked."""
-    lossy = said.get("lossy", False)
-    if not isinstance(lossy, bool):
-        raise TypeError("lossy")
-    cut = wholes if lossy else chunks
-    groups = [_group(cut, *told) for told in said["groups"]]
-    total = sum(group.count for group in groups)
-    order = said["order"] if len(groups) > 1 else [0] * total
-    names: Any = said.get("names")
-    counted = [0] * len(groups)
-    for which in order:
-        counted[which] += 1
-    if counted != [group.count for group in groups] or min(order) < 0:
-        raise ValueError("the order is not that of the groups")
-    if names is not None and (
-        len(names) != total or not all(isinstance(name, str) for name in names)
-    ):
-        raise ValueError("names")
-    extras = {
-        int(i): (int(form), bytes.fromhex(notes)) for i, form, notes in said.get("extras", [])
-    }
-    found = {"groups": groups, "order": order, "names": names, "extras": extras}
-    return {**found, "lossless": not lossy}
-
-
-def _group(cut: Cut, shape: Any, deep: Any, depth: Any, count: Any, lengths: Any) -> Group:
-    numbers = [*shape, depth, count, *lengths]
-    whole = all(isinstance(n, int) and not isinstance(n, bool) and n >= 0 for n in numbers)
-    if not whole or not isinstance(deep, bool) or not 0 < count <= MOST_ENTRIES:
-        raise ValueError("numbers")
-    if not shape:
-        if len(lengths) != count:
-            raise ValueError("lengths")
-        return Group(shape, deep, depth, count, lengths)
-    height, width, channels = shape
-    one = height * width * channels
-    if (
-        not 0 < one <= MOST_VALUES
-        or not 1 <= channels <= 4
-        or not 8 <= depth <= (16 if deep else 8)
-    ):
-        raise ValueError("shape")
-    if one * count > max(LONG_FROM, VALUES_A_BYTE * (sum(lengths) + len(lengths))):
-        raise ValueError("more values than such a file can hold")
-    group = Group(shape, deep, depth, count, lengths)
-    if len(lengths) != sum(1 for _ in _plan(group, cut)) or min(lengths) < 4:
-        raise ValueError("lengths")
-    return group
-
-
-def _plan(group: Group, cut: Cut) -> Iterator[list[Tile]]:
-    return cut(group.count, *group.shape[:2])
-
-
-def _places(groups: Sequence[Group], order: Sequence[int]) -> list[tuple[int, int]]:
-    """Of each image, its group and its number there."""
-    seen, found = [0] * len(groups), []
-    for which in order:
-        found.append((which, seen[which]))
-        seen[which] += 1
-    return found
-
-
-def _starts(groups: Sequence[Group], size: int) -> list[list[int]]:
-    """Where each part begins.
-
-    Raises
-    ------
-    CompressedError
-        If they don't fill the file.
-    """
-    at, found = 0, list[list[int]]()
-    for group in groups:
-        found.append([])
-        for length in group.lengths:
-            found[-1].append(at)
-            at += length + 4
-    if at != size:
-        raise CompressedError(
-            f"it is cut short or damaged: {at:,} bytes should follow its header, {size:,} do"
-        )
-    return found
+def _check_names(names: Sequence[Any] | None, count: int) -> None:
+    """Refuse names that files could not be written by."""
+    if names is None:
+        return
+    if len(names) != count:
+        raise DataError(f"got {len(names)} names for {count} images.")
+    for name in names:
+        if not isinstance(name, str) or not is_file_name(name):
+            raise DataError(
+                f"{name!r} is no name for a file: pass names without folders, such as 'a.png'."
+            )
+    twice = next((name for name, n in Counter(names).items() if n > 1), None)
+    if twice is not None:
+        raise DataError(f"two images are called '{twice}'. Pass names that differ.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,10 +20,23 @@ def read_bytes(path: Path) -> bytes:
     DataError
         If it is not there, or larger than any that is compressed.
     """
+    return read_start(path, LARGEST_FILE)[0]
+
+
+def read_start(path: Path, n: int) -> tuple[bytes, int]:
+    """The first bytes of a file, at most n, and how many it has.
+
+    Raises
+    ------
+    DataError
+        If it is not there, or larger than any that is compressed.
+    """
     try:
-        if path.stat().st_size > LARGEST_FILE:
-            raise DataError(f"{path} is larger than {LARGEST_FILE >> 30} GiB.")
-        return path.read_bytes()
+        with path.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            if size > LARGEST_FILE:
+                raise DataError(f"{path} is larger than {LARGEST_FILE >> 30} GiB.")
+            return file.read(min(n, size)), size
     except FileNotFoundError as error:
         raise DataError(f"there is no file {path}.") from error
     except OSError as error:

@@ -29,6 +29,21 @@ def pixels_of(x: Any, name: str = "the image") -> Array:
         image: Array = np.asarray(x)
     except ValueError as error:
         raise DataError(f"{name} is not an array: its rows differ in length.") from error
+    image = _whole_numbers(image, name)
+    if image.ndim == 3 and image.shape[2] == 1:
+        image = image[..., 0]
+    if image.ndim not in (2, 3) or (image.ndim == 3 and not 2 <= image.shape[2] <= MOST_CHANNELS):
+        raise DataError(
+            f"{name} must have the shape (height, width) or (height, width, 2 to 4), got "
+            f"{image.shape}."
+        )
+    if not image.size:
+        raise EmptyError(f"{name} has no pixels: its shape is {image.shape}.")
+    return image
+
+
+def _whole_numbers(image: Array, name: str) -> Array:
+    """The same as uint8 or uint16, as small as all of them fit."""
     if image.dtype == np.bool_:
         raise DataError(f"{name} is of truth values. Pass it as uint8, 0 and 255 for example.")
     image = image.astype(image.dtype.newbyteorder("="), copy=False)
@@ -40,15 +55,6 @@ def pixels_of(x: Any, name: str = "the image") -> Array:
                 "choose."
             )
         image = image.astype(np.uint8 if image.max(initial=0) < 256 else np.uint16)
-    if image.ndim == 3 and image.shape[2] == 1:
-        image = image[..., 0]
-    if image.ndim not in (2, 3) or (image.ndim == 3 and not 2 <= image.shape[2] <= MOST_CHANNELS):
-        raise DataError(
-            f"{name} must have the shape (height, width) or (height, width, 2 to 4), got "
-            f"{image.shape}."
-        )
-    if not image.size:
-        raise EmptyError(f"{name} has no pixels: its shape is {image.shape}.")
     return image
 
 
@@ -79,6 +85,8 @@ def as_pictures(X: Any) -> list[Array]:
             "pass several images: an array of shape (n, height, width) or (n, height, width, "
             f"channels), a list, or a folder; got an array of shape {X.shape}."
         )
+    if isinstance(X, np.ndarray) and _fits(X):
+        X = _whole_numbers(X, "the stack")  # as one, or its images would differ in type
     if not isinstance(X, Iterable):
         raise DataError(f"pass images: an array, a list, or a folder; got {type(X).__name__}.")
     found = [

@@ -26,7 +26,7 @@ def short_check(data: bytes) -> bytes:
     return binascii.crc_hqx(data, 0xFFFF).to_bytes(2, "big")
 
 
-def long_check(data: bytes) -> bytes:
+def long_check(data: bytes | memoryview) -> bytes:
     """Four bytes: CRC-32."""
     return zlib.crc32(data).to_bytes(4, "big")
 

@@ -13,7 +13,6 @@ import numpy as np
 import numpy.typing as npt
 
 from isthmus.coding.planes import Predictor, decode, encode
-from isthmus.coding.tiles import chunks
 from isthmus.core.errors import CompressedError
 
 Array = npt.NDArray[Any]
@@ -33,7 +32,6 @@ class Coder:
     """
 
     lossless = True
-    chunks = staticmethod(chunks)
 
     def __init__(self, predictors: Sequence[Predictor]) -> None:
         self.predictors = list(predictors)

@@ -1,12 +1,12 @@
 """A compressed picture, or a stored file, as bytes. docs/formats/compressed-images.md specifies it.
 
-Nothing is believed before its checksum was, and no memory is asked for before the sizes were found
-possible. Small pictures have short checksums: every byte of them counts.
+Before a checksum was found right, nothing is done but to hold the sizes that a header says against
+the bytes that are there. Small pictures have short checksums: every byte of them counts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -14,11 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from isthmus.coding.checks import Reader, crc8, long_check, number, short_check
-from isthmus.coding.tiles import Tile, chunks, wholes
+from isthmus.coding.tiles import Chunks
 from isthmus.core.errors import CompressedError, NewerError, OtherModelError
 
 Array = npt.NDArray[Any]
-Cut = Callable[[int, int, int], Iterator[list[Tile]]]
 
 MAGIC, VERSION = 0x9B, 0
 PICTURE, STORED, ARCHIVE, LOSSY = 0, 1, 2, 3
@@ -29,8 +28,9 @@ LONG_FROM = 1 << 16
 """Values of a picture from which its checksums are long."""
 MOST_VALUES = 1 << 30
 MOST_NOTES = 1 << 24
-VALUES_A_BYTE = 1 << 16
-"""Values that a byte can stand for at most: so a few bytes never ask for minutes of work."""
+VALUES_A_BYTE = 1 << 13
+"""Values that a byte can stand for at most, beyond the first ``LONG_FROM``. To decode takes as long
+as there are values: a kilobyte can ask for 2^23 of them, which are seconds, and no more."""
 LARGEST_OVERHEAD = 16
 """Bytes that a stored file can be larger than the file itself."""
 
@@ -45,10 +45,6 @@ class PictureCoder(Protocol):
     @property
     def identity(self) -> bytes:
         """A SHA-256 of all that decides what is read."""
-
-    @property
-    def chunks(self) -> Cut:
-        """How images of one size are cut."""
 
     def coded(self, images: Array, depth: int) -> tuple[bytes, Array]:
         """Images of shape (count, height, width, channels) as bytes, and as they will come back."""
@@ -126,16 +122,17 @@ def pack(picture: Picture, coder: PictureCoder) -> bytes:
     CompressedError
         If what was written cannot be read back to the bit.
     """
+    picture = replace(picture, pixels=without_single_channel(picture.pixels))
     pixels = picture.pixels if picture.pixels.ndim == 3 else picture.pixels[..., np.newaxis]
     height, width, channels = pixels.shape
-    depth = depth_of(pixels)
+    depth, cut = depth_of(pixels), Chunks(1, height, width, whole=not coder.lossless)
     kept = pixels if coder.lossless else np.empty_like(pixels)
     payloads = []
-    for tiles in coder.chunks(1, height, width):
-        payload, shown = coder.coded(_cut(pixels[np.newaxis], tiles), depth)
+    for chunk in cut:
+        payload, shown = coder.coded(chunk.cut(pixels[np.newaxis]), depth)
         payloads.append(payload)
         if not coder.lossless:
-            _paste(kept[np.newaxis], tiles, shown)
+            chunk.put(kept[np.newaxis], shown)
     least = -(-values_of(pixels.shape) // VALUES_A_BYTE) if pixels.size >= LONG_FROM else 0
     payloads[-1] += bytes(max(0, least - sum(map(len, payloads))))
     head = Head(
@@ -155,16 +152,23 @@ def pack(picture: Picture, coder: PictureCoder) -> bytes:
     parts.append(check(content(kept)))
     data = b"".join(parts)
     again = unpack(data, lambda _: coder)
-    if not isinstance(again, Picture) or not same(again, replace(picture, pixels=kept)):
+    if not same(again, replace(picture, pixels=without_single_channel(kept))):
         raise CompressedError("what was written could not be read back; nothing is kept of it")
     return data
 
 
-def same(one: Picture, other: Picture) -> bool:
-    """Whether two pictures agree to the bit."""
+def same(one: Picture | Stored, other: Picture | Stored) -> bool:
+    """Whether two pictures agree to the bit, and in all else; or two files."""
+    if isinstance(one, Stored) or isinstance(other, Stored):
+        return one == other
     a, b = one.pixels, other.pixels
-    alike = a.dtype == b.dtype and np.array_equal(a.reshape(-1), b.reshape(-1))
+    alike = a.dtype == b.dtype and np.array_equal(a, b)
     return alike and one.notes == other.notes and one.form == other.form
+
+
+def without_single_channel(pixels: Array) -> Array:
+    """Grey pixels as (height, width), as they come back."""
+    return pixels[..., 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels
 
 
 def depth_of(pixels: Array) -> int:
@@ -177,15 +181,6 @@ def depth_of(pixels: Array) -> int:
 def content(pixels: Array) -> bytes:
     """The values as bytes, which the last checksum is of."""
     return np.ascontiguousarray(pixels, "<u2" if pixels.dtype == np.uint16 else "u1").tobytes()
-
-
-def _cut(images: Array, tiles: Sequence[Tile]) -> Array:
-    return np.stack([images[tile.place] for tile in tiles])
-
-
-def _paste(images: Array, tiles: Sequence[Tile], parts: Array) -> None:
-    for tile, part in zip(tiles, parts, strict=True):
-        images[tile.place] = part
 
 
 def _write_head(head: Head, coder: PictureCoder) -> bytes:
@@ -251,7 +246,7 @@ def unpack(data: bytes, find: Callable[[bytes], PictureCoder]) -> Picture | Stor
         return _read_stored(reader)
     if kind == ARCHIVE:
         raise CompressedError("it is an archive of several images, not one image")
-    head, identity = _read_head(reader, wholes if kind == LOSSY else chunks)
+    head, identity = _read_head(reader, kind == LOSSY)
     notes = b""
     if head.notes:
         notes = reader.take(head.notes)
@@ -275,15 +270,15 @@ def unpack(data: bytes, find: Callable[[bytes], PictureCoder]) -> Picture | Stor
         raise OtherModelError(
             "its pixels are not those that were written: it needs another model, or is damaged"
         )
-    return Picture(pixels[..., 0] if head.shape[2] == 1 else pixels, head.form, notes)
+    return Picture(without_single_channel(pixels), head.form, notes)
 
 
-def _decoded(head: Head, payloads: Sequence[bytes], coder: PictureCoder) -> Array:
+def _decoded(head: Head, payloads: list[bytes], coder: PictureCoder) -> Array:
     height, width, channels = head.shape
     pixels = np.empty((1, *head.shape), np.uint16 if head.deep else np.uint8)
-    for tiles, payload in zip(coder.chunks(1, height, width), payloads, strict=True):
-        shape = (len(tiles), tiles[0].rows, tiles[0].columns, channels)
-        _paste(pixels, tiles, coder.decode(payload, shape, head.depth))
+    cut = Chunks(1, height, width, whole=not coder.lossless)
+    for chunk, payload in zip(cut, payloads, strict=True):
+        chunk.put(pixels, coder.decode(payload, (*chunk.shape, channels), head.depth))
     found: Array = pixels[0]
     return found
 
@@ -301,7 +296,7 @@ def _read_stored(reader: Reader) -> Stored:
     return Stored(content)
 
 
-def _read_head(reader: Reader, cut: Cut) -> tuple[Head, bytes]:
+def _read_head(reader: Reader, uncut: bool) -> tuple[Head, bytes]:
     flags = reader.byte()
     shape = (reader.number(), reader.number(), LAYOUTS[flags & 3])
     values = values_of(shape)
@@ -314,11 +309,12 @@ def _read_head(reader: Reader, cut: Cut) -> tuple[Head, bytes]:
     notes = reader.number() if flags & NOTED else 0
     if not 8 <= depth <= 16 or notes > MOST_NOTES:
         raise CompressedError("its header says what nobody writes: it is damaged")
-    if values > LONG_FROM and values > VALUES_A_BYTE * reader.left:
+    parts = len(Chunks(1, *shape[:2], whole=uncut))
+    if (values > LONG_FROM and values > VALUES_A_BYTE * reader.left) or parts > reader.left:
         raise CompressedError(
             f"it says that it has {values:,} values, in {reader.left:,} bytes: it is damaged"
         )
-    lengths = tuple(reader.number() for _ in cut(1, *shape[:2]))
+    lengths = tuple(reader.number() for _ in range(parts))
     head = Head(shape, depth, deep, flags >> 4, notes, lengths)
     identity = reader.take(4 if head.long else 1)
     whole = reader.so_far()

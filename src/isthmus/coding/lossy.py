@@ -14,7 +14,7 @@ import numpy.typing as npt
 from isthmus.coding.checks import Reader, number
 from isthmus.coding.fixed import QUALITIES
 from isthmus.coding.latents import LatentCoder
-from isthmus.coding.tiles import IN_A_CHUNK, wholes
+from isthmus.coding.tiles import IN_A_CHUNK
 from isthmus.coding.transform import Transform
 from isthmus.core.errors import AbilityError, CompressedError
 
@@ -44,7 +44,6 @@ class LossyCoder:
     qualities: tuple[int, int] = (1, QUALITIES)
 
     lossless = False
-    chunks = staticmethod(wholes)
 
     def at(self, quality: int) -> LossyCoder:
         """The same, writing at another quality."""

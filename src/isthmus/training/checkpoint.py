@@ -45,7 +45,7 @@ def write_whole(path: Path, content: bytes, check: Callable[[Path], None] | None
     check : callable, optional
         Raises if the file beside is not right; then nothing is left of it.
     """
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
+    beside = path.with_name(f".{secrets.token_hex(8)}.partial")  # the longest names have no room
     try:
         with beside.open("wb") as file:
             file.write(content)

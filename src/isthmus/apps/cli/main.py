@@ -8,7 +8,8 @@ import typer
 
 from isthmus import __version__
 from isthmus.apps.cli.cite import cite
-from isthmus.apps.cli.compress import compress, decompress
+from isthmus.apps.cli.compress import compress
+from isthmus.apps.cli.decompress import decompress
 from isthmus.apps.cli.demo import demo
 from isthmus.apps.cli.detect import detect
 from isthmus.apps.cli.fit import fit
