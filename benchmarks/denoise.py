@@ -20,7 +20,7 @@ from benchmarks.runner import (
 )
 
 PEERS = ("bm3d", "non-local means", "wavelets")
-OURS = {"ours": "clean", "ours, from noise alone": "noisy"}
+OURS = {"ours": "clean", "ours-from-noise": "noisy"}
 
 
 def options() -> argparse.ArgumentParser:

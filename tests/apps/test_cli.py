@@ -154,7 +154,7 @@ def test_every_option_of_fit_reaches_the_model(run: Run, flowers: Path, tmp_path
         ([], "Usage"),
         (["bogus"], "No such command"),
         (["fit", "{data}"], "--out"),
-        (["fit", "{data}", "-o", "{new}", "--for", "denoise"], "There is: reduce, detect"),
+        (["fit", "{data}", "-o", "{new}", "--for", "cluster"], "There is: reduce, detect"),
         (["fit", "{data}", "-o", "{new}", "--for", "compress"], "--lossless, or --quality"),
         (["fit", "{data}", "-o", "{new}", "--for", "tea"], "no job 'tea'"),
         (["fit", "{data}", "-o", "{new}", "--recipe", "vee"], "Did you mean 'vae'"),

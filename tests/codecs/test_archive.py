@@ -15,6 +15,7 @@ from numpy.testing import assert_array_equal
 from PIL import Image
 
 from isthmus import Archive, ImageCodec
+from isthmus.codecs.models import bundled
 from isthmus.coding.coder import Coder
 from isthmus.coding.container import Picture, Stored
 from isthmus.core.errors import CompressedError, DataError, EmptyError, NewerError, OtherModelError
