@@ -736,3 +736,12 @@ def test_weights_of_a_type_that_is_never_saved_are_refused(kind: type) -> None:
     ).tensors()
     with pytest.raises(ModelFileError):
         IntegerNetwork.from_tensors({**tensors, "0.weight": tensors["0.weight"].astype(kind)})
+
+
+@pytest.mark.parametrize("shape", [(60, 50), (40, 30, 3), (40, 30, 4), (50, 40, 2)])
+def test_noise_takes_hardly_more_bytes_than_it_has_values(shape: tuple[int, ...]) -> None:
+    flat = codec(init=None).fit(np.full((20, 16, 16), 7, np.uint8))
+    noise = np.random.default_rng(0).integers(0, 256, shape).astype(np.uint8)
+    data = flat.compress(noise)
+    assert len(data) < 1.02 * noise.size + 100
+    same(flat.decompress(data), noise)

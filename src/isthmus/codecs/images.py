@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator
 
 from isthmus.codecs import models
 from isthmus.codecs.gathering import as_pictures, pixels_of
-from isthmus.codecs.pictures import read_picture
+from isthmus.codecs.pictures import read_picture, store_pixels
 from isthmus.coding.coder import Coder
 from isthmus.coding.container import Picture, Stored, pack, store, unpack
 from isthmus.coding.fixed import QUALITIES
@@ -171,7 +171,8 @@ class ImageCodec(BaseEstimator):  # type: ignore[misc]
         ----------
         x : array of shape (height, width) or (height, width, 2 to 4), or path
             uint8 or uint16. A path's file comes back from ``isthmus decompress`` with its colour
-            profile; where the model would make it larger, it is stored as it is.
+            profile; where the model would make it larger, it is stored as it is. An array that it
+            would make larger is stored as PNG, where that can hold it.
 
         Raises
         ------
@@ -180,8 +181,12 @@ class ImageCodec(BaseEstimator):  # type: ignore[misc]
         """
         if isinstance(x, (str, Path)):
             return self.compress_file(Path(x))
+        picture = Picture(pixels_of(x))
         with single_products():
-            return pack(Picture(pixels_of(x)), self.coder())
+            data = pack(picture, self.coder())
+        if len(data) <= picture.pixels.nbytes:
+            return data
+        return min(data, store_pixels(picture) or data, key=len)
 
     def compress_file(self, path: str | Path) -> bytes:
         """A picture file as bytes: never more than 16 larger than it is."""

@@ -18,7 +18,7 @@ import numpy as np
 from PIL import Image
 
 from isthmus.coding.checks import long_check
-from isthmus.coding.container import Picture
+from isthmus.coding.container import Picture, store
 from isthmus.core.errors import CompressedError
 from isthmus.data.contracts import Array
 from isthmus.data.decoding import check_size, silence
@@ -196,6 +196,14 @@ def write_picture(picture: Picture) -> bytes:
         first = len(PNG_START) + 25  # after IHDR
         data = data[:first] + extra + data[first:]
     return data
+
+
+def store_pixels(picture: Picture) -> bytes | None:
+    """The pixels as PNG, stored; None where it cannot hold them."""
+    try:
+        return store(write_picture(picture))
+    except CompressedError:
+        return None
 
 
 def _unpacked(notes: bytes) -> bytes:

@@ -198,9 +198,10 @@ def _stored(n: int) -> str:
     """How many files are stored, as the end of a sentence."""
     if not n:
         return ""
+    them, they = ("it", "it is") if n == 1 else ("them", "they are")
     return (
-        f". {counted(n, 'is', 'are')} stored as {'it is' if n == 1 else 'they are'}: the model "
-        f"would have made {'it' if n == 1 else 'them'} no smaller"
+        f". {counted(n, 'is', 'are')} stored as {they}: the model would have made {them} no "
+        "smaller, or the format is one that is kept whole"
     )
 
 
