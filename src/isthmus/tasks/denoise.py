@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from torch import Tensor
@@ -80,33 +79,6 @@ class Denoiser(Mender):
     >>> float(abs(denoiser.transform(noisy) - waves).mean() / abs(noisy - waves).mean()) < 0.8
     True
     """
-
-    def __init__(
-        self,
-        damage: Any = None,
-        *,
-        network: Any = None,
-        epochs: int | None = None,
-        max_time: float | str | None = None,
-        learning_rate: float | None = None,
-        validation: float = 0.1,
-        random_state: Any = 0,
-        device: str = "auto",
-        precision: str = "auto",
-        resume: str | Path | None = None,
-        verbose: bool = False,
-    ) -> None:
-        self.damage = damage
-        self.network = network
-        self.epochs = epochs
-        self.max_time = max_time
-        self.learning_rate = learning_rate
-        self.validation = validation
-        self.random_state = random_state
-        self.device = device
-        self.precision = precision
-        self.resume = resume
-        self.verbose = verbose
 
     def _checked(self, clean: Any) -> Damage | None:
         self.noise_: NoiseLevel | None = None

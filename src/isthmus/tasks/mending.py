@@ -53,17 +53,32 @@ DECIDED = frozenset({"shown", "channels", "fold", "unfold"})
 class Mender(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """What estimators that make damaged images whole have in common."""
 
-    damage: Any
-    network: Any
-    epochs: int | None
-    max_time: float | str | None
-    learning_rate: float | None
-    validation: float
-    random_state: Any
-    device: str
-    precision: str
-    resume: str | Path | None
-    verbose: bool
+    def __init__(
+        self,
+        damage: Any = None,
+        *,
+        network: Any = None,
+        epochs: int | None = None,
+        max_time: float | str | None = None,
+        learning_rate: float | None = None,
+        validation: float = 0.1,
+        random_state: Any = 0,
+        device: str = "auto",
+        precision: str = "auto",
+        resume: str | Path | None = None,
+        verbose: bool = False,
+    ) -> None:
+        self.damage = damage
+        self.network = network
+        self.epochs = epochs
+        self.max_time = max_time
+        self.learning_rate = learning_rate
+        self.validation = validation
+        self.random_state = random_state
+        self.device = device
+        self.precision = precision
+        self.resume = resume
+        self.verbose = verbose
 
     def fit(self, X: Any, y: Any = None, clean: Any = None) -> Any:
         """Learn from images.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from isthmus.core.errors import SpecError
@@ -20,7 +19,7 @@ class Restorer(Mender):
 
     Parameters
     ----------
-    damage : str or Spec
+    damage : str, Spec or None
         What shall be undone, and is done to the images of ``fit``: "holes", "scale2", "scale4",
         "blur", or any other, with options: ``spec("holes", share=0.5)``,
         ``spec("downsample", factor=3)``. None where ``fit`` gets damaged images and clean ones.
@@ -53,33 +52,6 @@ class Restorer(Mender):
     >>> bool(abs(found - waves).max() < 0.5)
     True
     """
-
-    def __init__(
-        self,
-        damage: Any = "holes",
-        *,
-        network: Any = None,
-        epochs: int | None = None,
-        max_time: float | str | None = None,
-        learning_rate: float | None = None,
-        validation: float = 0.1,
-        random_state: Any = 0,
-        device: str = "auto",
-        precision: str = "auto",
-        resume: str | Path | None = None,
-        verbose: bool = False,
-    ) -> None:
-        self.damage = damage
-        self.network = network
-        self.epochs = epochs
-        self.max_time = max_time
-        self.learning_rate = learning_rate
-        self.validation = validation
-        self.random_state = random_state
-        self.device = device
-        self.precision = precision
-        self.resume = resume
-        self.verbose = verbose
 
     def _checked(self, clean: Any) -> Damage | None:
         if self.damage is None and clean is None:
