@@ -38,8 +38,14 @@ def fit(model: str, learn: str, sigma: float, seed: int, max_time: str) -> dict[
         "cpu_seconds": spent,
         "parameters": sum(p.numel() for p in denoiser.model_.parameters()),
         "steps": denoiser.history_[-1]["step"],
-        "noise": None if denoiser.noise_ is None else 255 * denoiser.noise_.scale,
+        "noise": None if denoiser.noise_ is None else told(denoiser),
     }
+
+
+def told(denoiser: Any) -> float:
+    """The estimated strength of the noise, in grey values of 255."""
+    low, high = denoiser.range_
+    return float(255 * denoiser.noise_.scale * (high - low))
 
 
 def cpu_seconds() -> float:
