@@ -66,7 +66,7 @@ def table(results: Results) -> str:
             continue
         spent = found.get(f"{at} | fit")
         minutes = "" if spent is None else f"{spent['cpu_seconds'] / 60:.0f}"
-        rows.append([damage, method, f"{cell['psnr']:.2f}", f"{cell['error']:.3g}", minutes])
+        rows.append([damage, method, f"{cell['psnr']:.2f}", f"{cell['mse']:.3g}", minutes])
     head = ["damage", "method", "PSNR, dB", "mean squared error", "fit, CPU-minutes"]
     return f"{heading(results.data)}\n\n{markdown(head, rows)}\n"
 

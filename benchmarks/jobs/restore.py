@@ -57,7 +57,7 @@ def measured(way: Callable[[Any, Any], Any], damage: str, test: str) -> dict[str
         where = slice(None) if lost is None else lost
         errors.append(float(squares[where].mean()))
         peaks.append(-10 * np.log10(errors[-1]))
-    return {"psnr": float(np.mean(peaks)), "error": float(np.mean(errors))}
+    return {"psnr": float(np.mean(peaks)), "mse": float(np.mean(errors))}
 
 
 def measure(model: str, damage: str, test: str) -> dict[str, Any]:
